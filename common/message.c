@@ -1,0 +1,715 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Building and reading of every message, the two of one message side by
+ * side.  A read function checks everything that message.h promises; whoever
+ * adds a field adds it in both and in tests/unit/test_message.c.
+ */
+
+#include "message.h"
+
+#define READ(f, r) struct reader r; reader_init(&r, (f)->payload, (f)->length)
+
+const char *
+message_name(unsigned int type)
+{
+	static const char *const names[MSG_MAX] = {
+		[MSG_NONE] = "none", [MSG_START] = "start",
+		[MSG_CONF_LISTENER] = "conf listener",
+		[MSG_CONF_NAME] = "conf name",
+		[MSG_CONF_TOOL_TEXT] = "conf tool text",
+		[MSG_CONF_AUTHD] = "conf authd",
+		[MSG_CONF_TOOL_RULE] = "conf tool rule",
+		[MSG_CONF_HANDLER] = "conf handler",
+		[MSG_CONF_SOURCE] = "conf source",
+		[MSG_CONF_TOOL] = "conf tool", [MSG_CONF_PARAM] = "conf param",
+		[MSG_CONF_AUDITD] = "conf auditd",
+		[MSG_CONF_TOOL_DIGEST] = "conf tool digest",
+		[MSG_CONFIG_END] = "config end", [MSG_PEER] = "peer",
+		[MSG_LISTEN] = "listen", [MSG_KEYS] = "keys",
+		[MSG_TICKET_KEY] = "ticket key", [MSG_VERBOSE] = "verbose",
+		[MSG_SHUTDOWN] = "shutdown", [MSG_STATUS_ASK] = "status ask",
+		[MSG_READY] = "ready", [MSG_STATUS] = "status",
+		[MSG_VIOLATION] = "violation", [MSG_AUTHORIZE] = "authorize",
+		[MSG_DECISION] = "decision", [MSG_CALL] = "call",
+		[MSG_RESULT] = "result", [MSG_CANCEL] = "cancel",
+		[MSG_AUDIT_DECISION] = "audit decision",
+		[MSG_AUDIT_INTENT] = "audit intent",
+		[MSG_AUDIT_OUTCOME] = "audit outcome",
+		[MSG_AUDIT_ACK] = "audit ack", [MSG_AUDIT_NACK] = "audit nack",
+		[MSG_CTL_STATUS] = "ctl status", [MSG_CTL_RELOAD] = "ctl reload",
+		[MSG_CTL_VERBOSE] = "ctl verbose", [MSG_CTL_REPLY] = "ctl reply",
+	};
+
+	return type < MSG_MAX && names[type] != NULL ? names[type] : "unknown";
+}
+
+/* A count that must not pass its bound. */
+static uint32_t
+get_count(struct reader *r, uint32_t max)
+{
+	uint32_t n = get_u32(r);
+
+	if (n > max) {
+		r->bad = 1;
+		return 0;
+	}
+	return n;
+}
+
+static void
+put_bool(struct buffer *b, int value)
+{
+	put_u8(b, value != 0);
+}
+
+static void
+put_rate(struct buffer *b, const struct rate *rate)
+{
+	put_u32(b, rate->count);
+	put_u32(b, rate->period_ms);
+	put_u32(b, rate->burst);
+}
+
+static void
+get_rate(struct reader *r, struct rate *rate)
+{
+	rate->count = get_u32(r);
+	rate->period_ms = get_u32(r);
+	rate->burst = get_u32(r);
+}
+
+/* ---- parent -> children ------------------------------------------------ */
+
+void
+put_start(struct buffer *b, const struct msg_start *m)
+{
+	put_u8(b, m->role);
+	put_u32(b, m->index);
+	put_u32(b, m->instance);
+	put_u64(b, m->boot_id);
+	put_bool(b, m->foreground);
+	put_bool(b, m->verbose);
+	put_bool(b, m->drop);
+	put_u32(b, m->uid);
+	put_u32(b, m->gid);
+	put_slice(b, m->chroot_dir);
+}
+
+int
+get_start(const struct frame *f, struct msg_start *m)
+{
+	READ(f, r);
+
+	m->role = get_u8(&r);
+	m->index = get_u32(&r);
+	m->instance = get_u32(&r);
+	m->boot_id = get_u64(&r);
+	m->foreground = get_bool(&r);
+	m->verbose = get_bool(&r);
+	m->drop = get_bool(&r);
+	m->uid = get_u32(&r);
+	m->gid = get_u32(&r);
+	m->chroot_dir = get_string(&r, PATH_LEN_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_listener(struct buffer *b, const struct msg_conf_listener *m)
+{
+	put_slice(b, m->namespace);
+	put_slice(b, m->path);
+	put_slice(b, m->public_url);
+	put_slice(b, m->version);
+	put_u32(b, m->handlers);
+	put_bool(b, m->loopback);
+	put_u32(b, m->tools);
+}
+
+int
+get_conf_listener(const struct frame *f, struct msg_conf_listener *m)
+{
+	READ(f, r);
+
+	m->namespace = get_string(&r, NAME_LEN_MAX);
+	m->path = get_string(&r, PATH_LEN_MAX);
+	m->public_url = get_string(&r, PATH_LEN_MAX);
+	m->version = get_string(&r, NAME_LEN_MAX);
+	m->handlers = get_count(&r, HANDLERS_MAX);
+	m->loopback = get_bool(&r);
+	m->tools = get_count(&r, TOOLS_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_name(struct buffer *b, const struct msg_conf_name *m)
+{
+	put_u8(b, m->kind);
+	put_slice(b, m->value);
+}
+
+int
+get_conf_name(const struct frame *f, struct msg_conf_name *m)
+{
+	READ(f, r);
+
+	m->kind = (uint8_t)get_enum(&r, ALLOWED_KIND_MAX);
+	m->value = get_string(&r, PATH_LEN_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_tool_text(struct buffer *b, const struct msg_conf_tool_text *m)
+{
+	put_slice(b, m->name);
+	put_slice(b, m->definition);
+}
+
+int
+get_conf_tool_text(const struct frame *f, struct msg_conf_tool_text *m)
+{
+	READ(f, r);
+
+	m->name = get_string(&r, NAME_LEN_MAX);
+	m->definition = get_string(&r, FRAME_PAYLOAD_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_authd(struct buffer *b, const struct msg_conf_authd *m)
+{
+	put_slice(b, m->namespace);
+	put_rate(b, &m->rate);
+	put_u32(b, m->tools);
+	put_u32(b, m->listeners);
+	put_u32(b, m->handlers);
+}
+
+int
+get_conf_authd(const struct frame *f, struct msg_conf_authd *m)
+{
+	READ(f, r);
+
+	m->namespace = get_string(&r, NAME_LEN_MAX);
+	get_rate(&r, &m->rate);
+	m->tools = get_count(&r, TOOLS_MAX);
+	m->listeners = get_count(&r, LISTENERS_MAX);
+	m->handlers = get_count(&r, HANDLERS_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_tool_rule(struct buffer *b, const struct msg_conf_tool_rule *m)
+{
+	uint32_t i;
+
+	put_slice(b, m->name);
+	put_slice(b, m->scope);
+	put_bool(b, m->writes);
+	put_u32(b, m->claims);
+	for (i = 0; i < m->claims; i++)
+		put_slice(b, m->claim[i]);
+}
+
+int
+get_conf_tool_rule(const struct frame *f, struct msg_conf_tool_rule *m)
+{
+	uint32_t i;
+	READ(f, r);
+
+	m->name = get_string(&r, NAME_LEN_MAX);
+	m->scope = get_string(&r, SCOPE_MAX);
+	m->writes = get_bool(&r);
+	m->claims = get_count(&r, ATTRIBUTES_MAX);
+	for (i = 0; i < m->claims; i++)
+		m->claim[i] = get_string(&r, NAME_LEN_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_handler(struct buffer *b, const struct msg_conf_handler *m)
+{
+	put_slice(b, m->namespace);
+	put_u32(b, m->sources);
+	put_u32(b, m->tools);
+}
+
+int
+get_conf_handler(const struct frame *f, struct msg_conf_handler *m)
+{
+	READ(f, r);
+
+	m->namespace = get_string(&r, NAME_LEN_MAX);
+	m->sources = get_count(&r, SOURCES_MAX);
+	m->tools = get_count(&r, TOOLS_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_source(struct buffer *b, const struct msg_conf_source *m)
+{
+	uint32_t i;
+
+	put_slice(b, m->name);
+	put_u8(b, m->kind);
+	put_slice(b, m->target);
+	put_u32(b, m->connections);
+	put_u32(b, m->timeout_ms);
+	put_u32(b, m->connect_timeout_ms);
+	put_bool(b, m->writes);
+	put_u32(b, m->sessions);
+	for (i = 0; i < m->sessions; i++) {
+		put_slice(b, m->session[i].name);
+		put_slice(b, m->session[i].value);
+	}
+}
+
+int
+get_conf_source(const struct frame *f, struct msg_conf_source *m)
+{
+	uint32_t i;
+	READ(f, r);
+
+	m->name = get_string(&r, NAME_LEN_MAX);
+	m->kind = (uint8_t)get_enum(&r, SOURCE_KIND_MAX);
+	m->target = get_string(&r, TEXT_MAX_);
+	m->connections = get_u32(&r);
+	m->timeout_ms = get_u32(&r);
+	m->connect_timeout_ms = get_u32(&r);
+	m->writes = get_bool(&r);
+	m->sessions = get_count(&r, SESSIONS_MAX);
+	for (i = 0; i < m->sessions; i++) {
+		m->session[i].name = get_string(&r, NAME_LEN_MAX * 2);
+		m->session[i].value = get_string(&r, NAME_LEN_MAX * 2);
+	}
+	return wire_done(&r);
+}
+
+void
+put_conf_tool(struct buffer *b, const struct msg_conf_tool *m)
+{
+	uint32_t i;
+
+	put_slice(b, m->name);
+	put_slice(b, m->source);
+	put_slice(b, m->sql);
+	put_u32(b, m->binds);
+	for (i = 0; i < m->binds; i++)
+		put_slice(b, m->bind[i]);
+	put_bool(b, m->writes);
+	put_u32(b, m->timeout_ms);
+	put_u32(b, m->limit_rows);
+	put_u32(b, m->limit_bytes);
+	put_u32(b, m->params);
+}
+
+int
+get_conf_tool(const struct frame *f, struct msg_conf_tool *m)
+{
+	uint32_t i;
+	READ(f, r);
+
+	m->name = get_string(&r, NAME_LEN_MAX);
+	m->source = get_string(&r, NAME_LEN_MAX);
+	/* Numbers may be longer than the names that they stand for. */
+	m->sql = get_string(&r, 2 * SQL_MAX);
+	m->binds = get_count(&r, PARAMS_MAX + ATTRIBUTES_MAX);
+	for (i = 0; i < m->binds; i++)
+		m->bind[i] = get_string(&r, NAME_LEN_MAX * 2);
+	m->writes = get_bool(&r);
+	m->timeout_ms = get_u32(&r);
+	m->limit_rows = get_u32(&r);
+	m->limit_bytes = get_u32(&r);
+	m->params = get_count(&r, PARAMS_MAX);
+	return wire_done(&r);
+}
+
+const char *
+param_type_name(enum param_type type)
+{
+	static const char *const names[PARAM_TYPE_MAX] = {
+		[PARAM_INTEGER] = "integer", [PARAM_NUMBER] = "number",
+		[PARAM_STRING] = "string", [PARAM_BOOLEAN] = "boolean",
+		[PARAM_DATE] = "date", [PARAM_TIMESTAMP] = "timestamp",
+		[PARAM_UUID] = "uuid", [PARAM_ENUM] = "enum",
+	};
+
+	return (unsigned int)type < PARAM_TYPE_MAX ? names[type] : "unknown";
+}
+
+void
+put_conf_param(struct buffer *b, const struct msg_conf_param *m)
+{
+	uint32_t i;
+
+	put_slice(b, m->name);
+	put_u8(b, m->type);
+	put_bool(b, m->required);
+	put_u8(b, m->privacy);
+	put_bool(b, m->has_default);
+	put_slice(b, m->default_json);
+	put_bool(b, m->has_minimum);
+	put_slice(b, m->minimum);
+	put_bool(b, m->has_maximum);
+	put_slice(b, m->maximum);
+	put_u32(b, m->maximum_length);
+	put_slice(b, m->pattern);
+	put_u32(b, m->values);
+	for (i = 0; i < m->values; i++)
+		put_slice(b, m->value[i]);
+}
+
+int
+get_conf_param(const struct frame *f, struct msg_conf_param *m)
+{
+	uint32_t i;
+	READ(f, r);
+
+	m->name = get_string(&r, NAME_LEN_MAX);
+	m->type = (uint8_t)get_enum(&r, PARAM_TYPE_MAX);
+	m->required = get_bool(&r);
+	m->privacy = (uint8_t)get_enum(&r, PRIVACY_MAX);
+	m->has_default = get_bool(&r);
+	m->default_json = get_string(&r, 6 * TEXT_MAX_);
+	m->has_minimum = get_bool(&r);
+	m->minimum = get_string(&r, NAME_LEN_MAX);
+	m->has_maximum = get_bool(&r);
+	m->maximum = get_string(&r, NAME_LEN_MAX);
+	m->maximum_length = get_u32(&r);
+	m->pattern = get_string(&r, TEXT_MAX_);
+	m->values = get_count(&r, ENUM_MAX);
+	for (i = 0; i < m->values; i++)
+		m->value[i] = get_string(&r, TEXT_MAX_);
+	return wire_done(&r);
+}
+
+void
+put_conf_auditd(struct buffer *b, const struct msg_conf_auditd *m)
+{
+	put_slice(b, m->namespace);
+	put_slice(b, m->node);
+	put_slice(b, m->journal);
+	put_u64(b, m->limit);
+	put_u64(b, m->segment);
+	put_u8(b, m->on_failure);
+	put_slice(b, m->dsn);
+	put_slice(b, m->config_digest);
+	put_u32(b, m->tools);
+}
+
+int
+get_conf_auditd(const struct frame *f, struct msg_conf_auditd *m)
+{
+	READ(f, r);
+
+	m->namespace = get_string(&r, NAME_LEN_MAX);
+	m->node = get_string(&r, OWNER_MAX);
+	m->journal = get_string(&r, PATH_LEN_MAX);
+	m->limit = get_u64(&r);
+	m->segment = get_u64(&r);
+	m->on_failure = (uint8_t)get_enum(&r, FAILURE_MAX);
+	m->dsn = get_string(&r, TEXT_MAX_);
+	m->config_digest = get_string(&r, 2 * DIGEST_LEN);
+	m->tools = get_count(&r, TOOLS_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_tool_digest(struct buffer *b, const struct msg_conf_tool_digest *m)
+{
+	put_slice(b, m->name);
+	put_slice(b, m->digest);
+	put_slice(b, m->source);
+	put_bool(b, m->writes);
+}
+
+int
+get_conf_tool_digest(const struct frame *f, struct msg_conf_tool_digest *m)
+{
+	READ(f, r);
+
+	m->name = get_string(&r, NAME_LEN_MAX);
+	m->digest = get_string(&r, 2 * DIGEST_LEN);
+	m->source = get_string(&r, NAME_LEN_MAX);
+	m->writes = get_bool(&r);
+	return wire_done(&r);
+}
+
+void
+put_peer(struct buffer *b, const struct msg_peer *m)
+{
+	put_u8(b, m->role);
+	put_u32(b, m->index);
+	put_u32(b, m->instance);
+}
+
+int
+get_peer(const struct frame *f, struct msg_peer *m)
+{
+	READ(f, r);
+
+	m->role = get_u8(&r);
+	m->index = get_u32(&r);
+	m->instance = get_u32(&r);
+	return wire_done(&r);
+}
+
+void
+put_ticket_key(struct buffer *b, const struct msg_ticket_key *m)
+{
+	put_u32(b, m->handler_index);
+	put_u32(b, m->handler_instance);
+	put_u32(b, m->generation);
+	put_fixed(b, m->key, sizeof(m->key));
+}
+
+int
+get_ticket_key(const struct frame *f, struct msg_ticket_key *m)
+{
+	READ(f, r);
+
+	m->handler_index = get_count(&r, HANDLERS_MAX - 1);
+	m->handler_instance = get_u32(&r);
+	m->generation = get_u32(&r);
+	get_fixed(&r, m->key, sizeof(m->key));
+	if (m->generation == 0)
+		return -1;
+	return wire_done(&r);
+}
+
+void
+put_keys(struct buffer *b, const struct msg_keys *m)
+{
+	put_fixed(b, m->pepper, sizeof(m->pepper));
+	put_slice(b, m->file);
+}
+
+int
+get_keys(const struct frame *f, struct msg_keys *m)
+{
+	READ(f, r);
+
+	get_fixed(&r, m->pepper, sizeof(m->pepper));
+	m->file = get_bytes(&r, FRAME_PAYLOAD_MAX);
+	return wire_done(&r);
+}
+
+/* ---- listener <-> authd ------------------------------------------------ */
+
+void
+put_authorize(struct buffer *b, const struct msg_authorize *m)
+{
+	put_u8(b, m->ask);
+	put_u32(b, m->handler_index);
+	put_u8(b, m->form);
+	put_slice(b, m->credential);
+	put_slice(b, m->method);
+	put_slice(b, m->tool);
+	put_fixed(b, m->digest, sizeof(m->digest));
+	put_slice(b, m->peer);
+	put_slice(b, m->revision);
+	put_slice(b, m->client);
+	put_slice(b, m->traceparent);
+	put_u8(b, m->outcome);
+	put_u8(b, m->reason);
+}
+
+int
+get_authorize(const struct frame *f, struct msg_authorize *m)
+{
+	READ(f, r);
+
+	m->ask = (uint8_t)get_enum(&r, ASK_MAX);
+	m->handler_index = get_u32(&r);
+	m->form = (uint8_t)get_enum(&r, FORM_MAX);
+	m->credential = get_string(&r, CREDENTIAL_MAX);
+	m->method = get_string(&r, METHOD_MAX);
+	m->tool = get_string(&r, TOOL_NAME_MAX);
+	get_fixed(&r, m->digest, sizeof(m->digest));
+	m->peer = get_string(&r, PEER_MAX);
+	m->revision = get_string(&r, REVISION_MAX);
+	m->client = get_string(&r, CLIENT_MAX);
+	m->traceparent = get_string(&r, TRACE_MAX);
+	m->outcome = (uint8_t)get_enum(&r, OUTCOME_MAX);
+	m->reason = (uint8_t)get_enum(&r, REASON_MAX);
+	return wire_done(&r);
+}
+
+void
+put_decision(struct buffer *b, const struct msg_decision *m)
+{
+	put_u8(b, m->outcome);
+	put_fixed(b, m->request_id, sizeof(m->request_id));
+	put_bool(b, m->no_credential);
+	put_u32(b, m->retry_after);
+	put_slice(b, m->scope);
+	put_slice(b, m->ticket);
+	put_slice(b, m->tools);
+}
+
+int
+get_decision(const struct frame *f, struct msg_decision *m)
+{
+	READ(f, r);
+
+	m->outcome = (uint8_t)get_enum(&r, OUTCOME_MAX);
+	get_fixed(&r, m->request_id, sizeof(m->request_id));
+	m->no_credential = get_bool(&r);
+	m->retry_after = get_u32(&r);
+	m->scope = get_string(&r, SCOPE_MAX);
+	m->ticket = get_bytes(&r, TICKET_MAX);
+	m->tools = get_bytes(&r, TOOLS_MAX / 8);
+	return wire_done(&r);
+}
+
+/* ---- listener <-> handler ---------------------------------------------- */
+
+void
+put_call(struct buffer *b, const struct msg_call *m)
+{
+	put_slice(b, m->ticket);
+	put_slice(b, m->body);
+}
+
+int
+get_call(const struct frame *f, struct msg_call *m)
+{
+	READ(f, r);
+
+	m->ticket = get_bytes(&r, TICKET_MAX);
+	m->body = get_bytes(&r, BODY_MAX);
+	return wire_done(&r);
+}
+
+void
+put_result(struct buffer *b, const struct msg_result *m)
+{
+	put_u8(b, m->outcome);
+	put_fixed(b, m->request_id, sizeof(m->request_id));
+	put_u32(b, m->retry_after);
+	put_slice(b, m->members);
+}
+
+int
+get_result(const struct frame *f, struct msg_result *m)
+{
+	READ(f, r);
+
+	m->outcome = (uint8_t)get_enum(&r, OUTCOME_MAX);
+	get_fixed(&r, m->request_id, sizeof(m->request_id));
+	m->retry_after = get_u32(&r);
+	m->members = get_string(&r, FRAME_PAYLOAD_MAX);
+	return wire_done(&r);
+}
+
+/* ---- to auditd --------------------------------------------------------- */
+
+void
+put_audit_decision(struct buffer *b, const struct msg_audit_decision *m)
+{
+	put_fixed(b, m->request_id, sizeof(m->request_id));
+	put_u64(b, m->time_us);
+	put_u8(b, m->outcome);
+	put_u8(b, m->reason);
+	put_u32(b, m->calls);
+	put_identity(b, &m->identity);
+	put_slice(b, m->method);
+	put_slice(b, m->tool);
+	put_slice(b, m->peer);
+	put_slice(b, m->revision);
+	put_slice(b, m->client);
+	put_slice(b, m->traceparent);
+	put_bool(b, m->writes);
+	put_u32(b, m->handler_instance);
+	put_u32(b, m->listener_instance);
+	put_u64(b, m->question);
+}
+
+int
+get_audit_decision(const struct frame *f, struct msg_audit_decision *m)
+{
+	READ(f, r);
+
+	get_fixed(&r, m->request_id, sizeof(m->request_id));
+	m->time_us = get_u64(&r);
+	m->outcome = (uint8_t)get_enum(&r, OUTCOME_MAX);
+	m->reason = (uint8_t)get_enum(&r, REASON_MAX);
+	m->calls = get_u32(&r);
+	get_identity(&r, &m->identity);
+	m->method = get_string(&r, METHOD_MAX);
+	m->tool = get_string(&r, TOOL_NAME_MAX);
+	m->peer = get_string(&r, PEER_MAX);
+	m->revision = get_string(&r, REVISION_MAX);
+	m->client = get_string(&r, CLIENT_MAX);
+	m->traceparent = get_string(&r, TRACE_MAX);
+	m->writes = get_bool(&r);
+	m->handler_instance = get_u32(&r);
+	m->listener_instance = get_u32(&r);
+	m->question = get_u64(&r);
+	return wire_done(&r);
+}
+
+void
+put_audit_call(struct buffer *b, const struct msg_audit_call *m)
+{
+	uint32_t i;
+
+	put_fixed(b, m->request_id, sizeof(m->request_id));
+	put_u64(b, m->time_us);
+	put_u8(b, m->outcome);
+	put_u8(b, m->reason);
+	put_identity(b, &m->identity);
+	put_slice(b, m->tool);
+	put_slice(b, m->source);
+	put_slice(b, m->params);
+	put_u32(b, m->hiddens);
+	for (i = 0; i < m->hiddens; i++) {
+		put_slice(b, m->hidden[i].name);
+		put_slice(b, m->hidden[i].value);
+	}
+	put_u32(b, m->response_us);
+	put_u32(b, m->source_us);
+	put_u64(b, m->rows);
+	put_u64(b, m->bytes);
+	put_bool(b, m->truncated);
+	put_bool(b, m->cache_hit);
+	put_bool(b, m->intended);
+}
+
+int
+get_audit_call(const struct frame *f, struct msg_audit_call *m)
+{
+	uint32_t i;
+	READ(f, r);
+
+	get_fixed(&r, m->request_id, sizeof(m->request_id));
+	m->time_us = get_u64(&r);
+	m->outcome = (uint8_t)get_enum(&r, OUTCOME_MAX);
+	m->reason = (uint8_t)get_enum(&r, REASON_MAX);
+	get_identity(&r, &m->identity);
+	m->tool = get_string(&r, TOOL_NAME_MAX);
+	m->source = get_string(&r, NAME_LEN_MAX);
+	m->params = get_string(&r, PARAMS_JSON_MAX);
+	m->hiddens = get_count(&r, PARAMS_MAX);
+	for (i = 0; i < m->hiddens; i++) {
+		m->hidden[i].name = get_string(&r, NAME_LEN_MAX);
+		m->hidden[i].value = get_string(&r, BODY_MAX);
+	}
+	m->response_us = get_u32(&r);
+	m->source_us = get_u32(&r);
+	m->rows = get_u64(&r);
+	m->bytes = get_u64(&r);
+	m->truncated = get_bool(&r);
+	m->cache_hit = get_bool(&r);
+	m->intended = get_bool(&r);
+	return wire_done(&r);
+}
+
+int
+get_flag(const struct frame *f, int *value)
+{
+	READ(f, r);
+
+	*value = get_bool(&r);
+	return wire_done(&r);
+}

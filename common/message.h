@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Every message between two processes: its type, who sends it to whom, what
+ * it carries.  A receiver may assume nothing of it but what the read function
+ * has checked: lengths are within limits.h, enums within their range, and
+ * nothing is left over.  Slices point into the frame.
+ *
+ * put_X() appends the payload to a buffer (use it with channel_begin());
+ * get_X() returns 0, or -1 where the payload is malformed.
+ */
+
+#ifndef COMMON_MESSAGE_H
+#define COMMON_MESSAGE_H
+
+#include <stdint.h>
+
+#include "frame.h"
+#include "identity.h"
+#include "limits.h"
+#include "outcome.h"
+#include "wire.h"
+
+enum message_type {
+	MSG_NONE,
+	/* parent -> any child, first of all */
+	MSG_START,
+	/* parent -> child: its slice of the configuration, any number of each */
+	MSG_CONF_LISTENER,	/* one, listener */
+	MSG_CONF_NAME,		/* listener: allowed host or origin */
+	MSG_CONF_TOOL_TEXT,	/* listener: a tool's rendered definition */
+	MSG_CONF_AUTHD,		/* one, authd */
+	MSG_CONF_TOOL_RULE,	/* authd, in configuration order */
+	MSG_CONF_HANDLER,	/* one, handler */
+	MSG_CONF_SOURCE,	/* handler */
+	MSG_CONF_TOOL,		/* handler, in configuration order */
+	MSG_CONF_PARAM,		/* handler: a parameter of the tool before it */
+	MSG_CONF_AUDITD,	/* one, auditd */
+	MSG_CONF_TOOL_DIGEST,	/* auditd, in configuration order */
+	MSG_CONFIG_END,		/* empty */
+	/* parent -> child, in the loop */
+	MSG_PEER,		/* with a descriptor */
+	MSG_LISTEN,		/* listener: with a listening descriptor */
+	MSG_KEYS,		/* authd: the whole key file, at start too */
+	MSG_TICKET_KEY,		/* handler: the ticket key that is valid now */
+	MSG_VERBOSE,		/* u8 */
+	MSG_SHUTDOWN,		/* empty: finish and exit 0 */
+	MSG_STATUS_ASK,		/* empty */
+	/* child -> parent */
+	MSG_READY,		/* empty: confined, in the loop */
+	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
+	MSG_VIOLATION,		/* u32: the system call that the sandbox refused */
+	/* listener <-> authd; the frame id is the listener's question number */
+	MSG_AUTHORIZE,
+	MSG_DECISION,
+	/* listener <-> handler; the frame id is the question number */
+	MSG_CALL,
+	MSG_RESULT,
+	MSG_CANCEL,		/* empty: nobody waits for the result any more */
+	/* authd, handler -> auditd; the frame id is the sender's report number */
+	MSG_AUDIT_DECISION,	/* authd */
+	MSG_AUDIT_INTENT,	/* handler */
+	MSG_AUDIT_OUTCOME,	/* handler */
+	/* auditd -> authd, handler: report numbers that are durable, or failed */
+	MSG_AUDIT_ACK,
+	MSG_AUDIT_NACK,
+	/* pontifexctl <-> parent, over the control socket */
+	MSG_CTL_STATUS,		/* empty */
+	MSG_CTL_RELOAD,		/* empty */
+	MSG_CTL_VERBOSE,	/* u8 */
+	MSG_CTL_REPLY,		/* u8: 0 ok, 1 failed; then text, to the payload's end */
+	MSG_MAX
+};
+
+const char	*message_name(unsigned int type);
+
+/* ---- parent -> children ------------------------------------------------ */
+
+struct msg_start {
+	uint8_t		role;		/* enum role */
+	uint32_t	index;
+	uint32_t	instance;
+	uint64_t	boot_id;
+	int		foreground;
+	int		verbose;
+	int		drop;		/* started as root: drop to uid, gid */
+	uint32_t	uid;
+	uint32_t	gid;
+	struct slice	chroot_dir;	/* empty: do not */
+};
+void	put_start(struct buffer *, const struct msg_start *);
+int	get_start(const struct frame *, struct msg_start *);
+
+struct msg_conf_listener {
+	struct slice	namespace;
+	struct slice	path;		/* "/mcp" */
+	struct slice	public_url;	/* may be empty */
+	struct slice	version;	/* of pontifexd */
+	uint32_t	handlers;	/* how many there will be */
+	int		loopback;	/* listens on loopback only */
+	uint32_t	tools;		/* how many MSG_CONF_TOOL_TEXT follow */
+};
+void	put_conf_listener(struct buffer *, const struct msg_conf_listener *);
+int	get_conf_listener(const struct frame *, struct msg_conf_listener *);
+
+enum allowed_kind { ALLOWED_HOST, ALLOWED_ORIGIN, ALLOWED_KIND_MAX };
+struct msg_conf_name {
+	uint8_t		kind;		/* enum allowed_kind */
+	struct slice	value;		/* lower case; a host without port */
+};
+void	put_conf_name(struct buffer *, const struct msg_conf_name *);
+int	get_conf_name(const struct frame *, struct msg_conf_name *);
+
+struct msg_conf_tool_text {
+	struct slice	name;
+	struct slice	definition;	/* the JSON object of tools/list */
+};
+void	put_conf_tool_text(struct buffer *, const struct msg_conf_tool_text *);
+int	get_conf_tool_text(const struct frame *, struct msg_conf_tool_text *);
+
+/* A rate: count in each period, and how much may come at once. */
+struct rate {
+	uint32_t	count;
+	uint32_t	period_ms;
+	uint32_t	burst;
+};
+
+struct msg_conf_authd {
+	struct slice	namespace;
+	struct rate	rate;		/* of the auth block */
+	uint32_t	tools;
+	uint32_t	listeners;
+	uint32_t	handlers;
+};
+void	put_conf_authd(struct buffer *, const struct msg_conf_authd *);
+int	get_conf_authd(const struct frame *, struct msg_conf_authd *);
+
+struct msg_conf_tool_rule {
+	struct slice	name;
+	struct slice	scope;		/* "shop:order:read" */
+	int		writes;
+	uint32_t	claims;		/* that the tool binds and so needs */
+	struct slice	claim[ATTRIBUTES_MAX];	/* "tenant" */
+};
+void	put_conf_tool_rule(struct buffer *, const struct msg_conf_tool_rule *);
+int	get_conf_tool_rule(const struct frame *, struct msg_conf_tool_rule *);
+
+struct msg_conf_handler {
+	struct slice	namespace;
+	uint32_t	sources;
+	uint32_t	tools;
+};
+void	put_conf_handler(struct buffer *, const struct msg_conf_handler *);
+int	get_conf_handler(const struct frame *, struct msg_conf_handler *);
+
+enum source_kind { SOURCE_SQLITE, SOURCE_POSTGRES, SOURCE_KIND_MAX };
+struct msg_conf_source {
+	struct slice	name;
+	uint8_t		kind;		/* enum source_kind */
+	struct slice	target;		/* absolute path, or DSN (a secret) */
+	uint32_t	connections;	/* per handler */
+	uint32_t	timeout_ms;	/* default of its tools */
+	uint32_t	connect_timeout_ms;
+	int		writes;		/* some tool writes to it */
+	uint32_t	sessions;
+	struct {
+		struct slice	name;	/* "app.tenant" */
+		struct slice	value;	/* "claim.tenant", "owner", "id" */
+	} session[SESSIONS_MAX];
+};
+void	put_conf_source(struct buffer *, const struct msg_conf_source *);
+int	get_conf_source(const struct frame *, struct msg_conf_source *);
+
+struct msg_conf_tool {
+	struct slice	name;
+	struct slice	source;
+	/*
+	 * The statement with :name replaced by $1, $2 … (by ?1, ?2 … for
+	 * SQLite), the same number for each use of one name.
+	 */
+	struct slice	sql;
+	uint32_t	binds;		/* how many numbers */
+	/*
+	 * What number n+1 stands for: "p:NAME" a parameter, or "c:id",
+	 * "c:owner", "c:claim.NAME" of the caller.
+	 */
+	struct slice	bind[PARAMS_MAX + ATTRIBUTES_MAX];
+	int		writes;
+	uint32_t	timeout_ms;	/* 0: the source's */
+	uint32_t	limit_rows;	/* 0: RESULT_ROWS_DEFAULT */
+	uint32_t	limit_bytes;	/* 0: RESULT_BYTES_DEFAULT */
+	uint32_t	params;		/* how many MSG_CONF_PARAM follow */
+};
+void	put_conf_tool(struct buffer *, const struct msg_conf_tool *);
+int	get_conf_tool(const struct frame *, struct msg_conf_tool *);
+
+enum param_type {
+	PARAM_INTEGER, PARAM_NUMBER, PARAM_STRING, PARAM_BOOLEAN, PARAM_DATE,
+	PARAM_TIMESTAMP, PARAM_UUID, PARAM_ENUM, PARAM_TYPE_MAX
+};
+/* "integer" …; never NULL. */
+const char	*param_type_name(enum param_type);
+
+enum privacy { PRIVACY_CLEAR, PRIVACY_REDACT, PRIVACY_OMIT, PRIVACY_MAX };
+
+struct msg_conf_param {
+	struct slice	name;
+	uint8_t		type;		/* enum param_type */
+	int		required;
+	uint8_t		privacy;	/* enum privacy */
+	int		has_default;
+	struct slice	default_json;	/* "20", "\"open\"", a JSON text */
+	int		has_minimum;
+	struct slice	minimum;	/* decimal text, as configured */
+	int		has_maximum;
+	struct slice	maximum;
+	uint32_t	maximum_length;	/* code points; 0: none given */
+	struct slice	pattern;	/* POSIX ERE, empty: none */
+	uint32_t	values;		/* of an enum */
+	struct slice	value[ENUM_MAX];
+};
+void	put_conf_param(struct buffer *, const struct msg_conf_param *);
+int	get_conf_param(const struct frame *, struct msg_conf_param *);
+
+enum audit_failure { FAILURE_REFUSE, FAILURE_STOP, FAILURE_CONTINUE, FAILURE_MAX };
+struct msg_conf_auditd {
+	struct slice	namespace;
+	struct slice	node;
+	struct slice	journal;	/* absolute path of the directory */
+	uint64_t	limit;		/* bytes not yet drained; 0: no bound given */
+	uint64_t	segment;	/* bytes of one segment; 0: the default */
+	uint8_t		on_failure;	/* enum audit_failure */
+	struct slice	dsn;		/* Postgres, may be empty (a secret) */
+	struct slice	config_digest;	/* hex */
+	uint32_t	tools;
+};
+void	put_conf_auditd(struct buffer *, const struct msg_conf_auditd *);
+int	get_conf_auditd(const struct frame *, struct msg_conf_auditd *);
+
+struct msg_conf_tool_digest {
+	struct slice	name;
+	struct slice	digest;		/* hex of SHA-256 over its definition */
+	struct slice	source;
+	int		writes;
+};
+void	put_conf_tool_digest(struct buffer *,
+	    const struct msg_conf_tool_digest *);
+int	get_conf_tool_digest(const struct frame *,
+	    struct msg_conf_tool_digest *);
+
+/*
+ * A new peer; the descriptor travels with it.  To authd for a handler, it
+ * carries the ticket key of that handler and its generation.
+ */
+struct msg_peer {
+	uint8_t		role;		/* enum role */
+	uint32_t	index;
+	uint32_t	instance;
+};
+void	put_peer(struct buffer *, const struct msg_peer *);
+int	get_peer(const struct frame *, struct msg_peer *);
+
+/*
+ * To a handler: its own; to authd: that of the handler named.  Authd and
+ * handlers share no socket: this is all they have in common.
+ */
+struct msg_ticket_key {
+	uint32_t	handler_index;
+	uint32_t	handler_instance;
+	uint32_t	generation;	/* from 1 */
+	uint8_t		key[KEY_LEN];
+};
+void	put_ticket_key(struct buffer *, const struct msg_ticket_key *);
+int	get_ticket_key(const struct frame *, struct msg_ticket_key *);
+
+/* The key file and the pepper, whole. */
+struct msg_keys {
+	uint8_t		pepper[KEY_LEN];
+	struct slice	file;		/* bytes of the file */
+};
+void	put_keys(struct buffer *, const struct msg_keys *);
+int	get_keys(const struct frame *, struct msg_keys *);
+
+/* ---- listener <-> authd ------------------------------------------------ */
+
+enum credential_form {
+	FORM_NONE,		/* no Authorization header */
+	FORM_BEARER,
+	FORM_MALFORMED,		/* another scheme, empty, too long, twice */
+	FORM_MAX
+};
+
+enum ask {
+	ASK_PLAIN,		/* a method that needs an identity and no more */
+	ASK_LIST,		/* tools/list: answer with the bitmap */
+	ASK_CALL,		/* tools/call: answer with a ticket */
+	/*
+	 * The listener refuses the request itself: record it.  No identity
+	 * is resolved; the answer is sent when the record is durable.
+	 */
+	ASK_REPORT,
+	/*
+	 * As ASK_REPORT, of a request whose credential must be good before the
+	 * caller may learn what was wrong with it (bad params, bad version):
+	 * a bad credential gets its 401 or 429, a good one the reported
+	 * refusal, recorded under its identity.
+	 */
+	ASK_REPORT_KNOWN,
+	ASK_MAX
+};
+
+struct msg_authorize {
+	uint8_t		ask;		/* enum ask */
+	uint32_t	handler_index;	/* ASK_CALL: whom the ticket is for */
+	uint8_t		form;		/* enum credential_form */
+	struct slice	credential;
+	struct slice	method;		/* JSON-RPC method, may be empty */
+	struct slice	tool;		/* may be empty */
+	uint8_t		digest[DIGEST_LEN];	/* SHA-256 of the body */
+	struct slice	peer;		/* printed address, no port */
+	struct slice	revision;	/* protocol revision, may be empty */
+	struct slice	client;		/* unverified, may be empty */
+	struct slice	traceparent;	/* may be empty */
+	/* ASK_REPORT*: */
+	uint8_t		outcome;	/* enum outcome, not OUTCOME_OK */
+	uint8_t		reason;		/* enum reason */
+};
+void	put_authorize(struct buffer *, const struct msg_authorize *);
+int	get_authorize(const struct frame *, struct msg_authorize *);
+
+struct msg_decision {
+	uint8_t		outcome;	/* OUTCOME_OK: allowed */
+	uint8_t		request_id[REQUEST_ID_LEN];	/* authd mints it */
+	int		no_credential;	/* 401 without an `error' attribute */
+	uint32_t	retry_after;	/* seconds, 0: not said */
+	struct slice	scope;		/* 403, 401: the scope to ask for */
+	struct slice	ticket;		/* ASK_CALL allowed: sealed */
+	struct slice	tools;		/* ASK_LIST allowed: bit n = tool n, LSB first */
+};
+void	put_decision(struct buffer *, const struct msg_decision *);
+int	get_decision(const struct frame *, struct msg_decision *);
+
+/* ---- listener <-> handler ---------------------------------------------- */
+
+struct msg_call {
+	struct slice	ticket;		/* sealed */
+	struct slice	body;		/* the HTTP body, as it came */
+};
+void	put_call(struct buffer *, const struct msg_call *);
+int	get_call(const struct frame *, struct msg_call *);
+
+struct msg_result {
+	uint8_t		outcome;
+	uint8_t		request_id[REQUEST_ID_LEN];
+	uint32_t	retry_after;	/* seconds, 0: not said */
+	/*
+	 * The members of the tool result without the braces, JSON:
+	 * "content":[…],"structuredContent":{…},"isError":false
+	 * Empty where the listener is to answer by HTTP status.
+	 */
+	struct slice	members;
+};
+void	put_result(struct buffer *, const struct msg_result *);
+int	get_result(const struct frame *, struct msg_result *);
+
+/* ---- to auditd --------------------------------------------------------- */
+
+struct msg_audit_decision {
+	uint8_t		request_id[REQUEST_ID_LEN];
+	uint64_t	time_us;	/* since 1970 */
+	uint8_t		outcome;	/* OUTCOME_OK: a call is authorised */
+	uint8_t		reason;
+	uint32_t	calls;		/* > 1: equal refusals folded into one */
+	struct identity	identity;
+	struct slice	method;
+	struct slice	tool;
+	struct slice	peer;
+	struct slice	revision;
+	struct slice	client;
+	struct slice	traceparent;
+	/* Of an authorised call: */
+	int		writes;
+	uint32_t	handler_instance;
+	/*
+	 * Which question of which listener this answers.  The same pair again
+	 * (authd died and the listener asked its successor) supersedes a
+	 * decision that has no outcome yet.
+	 */
+	uint32_t	listener_instance;
+	uint64_t	question;
+};
+void	put_audit_decision(struct buffer *, const struct msg_audit_decision *);
+int	get_audit_decision(const struct frame *, struct msg_audit_decision *);
+
+/* An argument that is not to stand in the record in clear. */
+struct hidden {
+	struct slice	name;
+	struct slice	value;		/* its JSON text; to be hashed */
+};
+
+/* What a handler says of a call, before it writes (intent) or after it ran. */
+struct msg_audit_call {
+	uint8_t		request_id[REQUEST_ID_LEN];
+	uint64_t	time_us;	/* since 1970 */
+	uint8_t		outcome;
+	uint8_t		reason;
+	struct identity	identity;	/* from the ticket */
+	struct slice	tool;
+	struct slice	source;		/* asked, may be empty */
+	struct slice	params;		/* JSON object of the clear ones */
+	uint32_t	hiddens;
+	struct hidden	hidden[PARAMS_MAX];
+	uint32_t	response_us;	/* from ticket to outcome */
+	uint32_t	source_us;	/* of it, waiting for the source */
+	uint64_t	rows;
+	uint64_t	bytes;		/* of the rendered rows */
+	int		truncated;
+	int		cache_hit;
+	int		intended;	/* outcome: an intent was recorded before */
+};
+void	put_audit_call(struct buffer *, const struct msg_audit_call *);
+int	get_audit_call(const struct frame *, struct msg_audit_call *);
+
+/* MSG_AUDIT_ACK and _NACK: as many u64 report numbers as the payload holds. */
+#define ACKS_MAX	4096
+
+/* Reads the u8 of MSG_VERBOSE and MSG_CTL_VERBOSE; -1 where it is not 0 or 1. */
+int	get_flag(const struct frame *, int *);
+
+#endif

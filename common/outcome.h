@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+
+/* The one taxonomy of outcomes (DESIGN 4) and the reasons behind refusals. */
+
+#ifndef COMMON_OUTCOME_H
+#define COMMON_OUTCOME_H
+
+enum outcome {
+	OUTCOME_OK,
+	OUTCOME_AUTH_FAILED,
+	OUTCOME_SCOPE_DENIED,
+	OUTCOME_RATE_LIMITED,
+	OUTCOME_INVALID_INPUT,
+	OUTCOME_SOURCE_UNAVAILABLE,
+	OUTCOME_TIMEOUT,
+	OUTCOME_OVERLOADED,
+	OUTCOME_INTERNAL_ERROR,
+	OUTCOME_BAD_REQUEST,	/* refused before or at JSON-RPC dispatch: 4xx */
+	OUTCOME_UNKNOWN,	/* audit only: no outcome came */
+	OUTCOME_SUPERSEDED,	/* audit only: asked again after authd's restart */
+	OUTCOME_MAX
+};
+
+/* Why, for the log and the audit trail; a caller never sees it. */
+enum reason {
+	REASON_NONE,
+	REASON_NO_CREDENTIAL,
+	REASON_MALFORMED_CREDENTIAL,
+	REASON_UNKNOWN_KEY,
+	REASON_BAD_SECRET,
+	REASON_EXPIRED_KEY,
+	REASON_PENALTY,			/* too many failures from the source */
+	REASON_MISSING_SCOPE,
+	REASON_MISSING_CLAIM,
+	REASON_UNKNOWN_TOOL,
+	REASON_OVER_RATE,
+	REASON_BAD_FRAMING,		/* HTTP that is refused by form */
+	REASON_BAD_HOST,
+	REASON_BAD_ORIGIN,
+	REASON_NOT_FOUND,		/* no such path */
+	REASON_BAD_METHOD,		/* HTTP method */
+	REASON_BAD_MEDIA_TYPE,
+	REASON_TOO_LARGE,
+	REASON_SLOW,			/* request did not arrive in time */
+	REASON_BAD_JSON,
+	REASON_BAD_ENVELOPE,		/* not a JSON-RPC request */
+	REASON_BAD_META,
+	REASON_HEADER_MISMATCH,
+	REASON_BAD_VERSION,
+	REASON_UNKNOWN_METHOD,
+	REASON_BAD_PARAMS,
+	REASON_BAD_ARGUMENTS,		/* do not fit the tool's parameters */
+	REASON_BAD_TICKET,
+	REASON_SOURCE_ERROR,
+	REASON_SOURCE_LOST,
+	REASON_SOURCE_TIMEOUT,
+	REASON_RESULT_TOO_LARGE,
+	REASON_QUEUE_FULL,
+	REASON_AUDIT_FAILED,
+	REASON_PROCESS_DIED,
+	REASON_SHUTTING_DOWN,
+	REASON_INTERNAL,
+	REASON_MAX
+};
+
+/* "auth_failed"; never NULL. */
+const char	*outcome_name(enum outcome);
+/* HTTP status before dispatch (401, 403, 429, 503, 400); 200 otherwise. */
+int		 outcome_status(enum outcome);
+/* Whether the same request may succeed later. */
+int		 outcome_retry(enum outcome);
+/* The generic message, written for an agent to act on; never NULL. */
+const char	*outcome_message(enum outcome);
+/* "no_credential"; never NULL. */
+const char	*reason_name(enum reason);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What every child of the parent does alike: take its orders on descriptor
+ * 3, drop what it must not have, confine itself, meet its peers.
+ *
+ * The order is fixed: MSG_START (identity of the process), privileges are
+ * dropped, configuration messages until MSG_CONFIG_END, sandbox, ready,
+ * loop.  Peers arrive as MSG_PEER with a descriptor, at any time: a newer one
+ * replaces the older one of the same role and index.
+ */
+
+#ifndef COMMON_PROC_H
+#define COMMON_PROC_H
+
+#include <stdint.h>
+
+#include "frame.h"
+#include "limits.h"
+
+#define CONTROL_FD	3
+
+enum role {
+	ROLE_PARENT,
+	ROLE_LISTENER,
+	ROLE_AUTHD,
+	ROLE_HANDLER,
+	ROLE_AUDITD,
+	ROLE_FETCHER,
+	ROLE_MAX
+};
+
+/* "listener"; the executable's name too. */
+const char	*role_name(enum role);
+
+struct msg_peer;
+
+struct child_ops {
+	/*
+	 * One configuration message, before the sandbox.  -1 stops the start:
+	 * the child has logged why.
+	 */
+	int	(*configure)(const struct frame *);
+	/* All configuration is here; open what the sandbox will close. */
+	int	(*prepare)(void);
+	/* Enter the sandbox; -1 stops the start. */
+	int	(*confine)(void);
+	/* In the loop from here on.  The descriptor becomes the callee's. */
+	void	(*peer)(const struct msg_peer *, int fd);
+	/* A control message that is not proc.c's own; -1: malformed. */
+	int	(*control)(const struct frame *);
+	/* Finish what is in flight, then set child.stop.  Called once. */
+	void	(*shutdown)(void);
+	/* Once a loop turn, before channels are flushed; may be NULL. */
+	void	(*turn)(void);
+};
+
+struct child {
+	enum role		 role;
+	uint32_t		 index;		/* among its role, from 0 */
+	uint32_t		 instance;	/* counts every start of any child */
+	struct event_base	*base;		/* made before prepare() */
+	struct channel		*control;
+	volatile int		 stop;
+	uint64_t		 boot_id;	/* of the parent's start, random */
+};
+
+extern struct child child;
+
+/* The whole life of a child; main() returns its value. */
+int	child_main(enum role, const struct child_ops *);
+/* Milliseconds of CLOCK_MONOTONIC. */
+uint64_t now_ms(void);
+/* Microseconds of CLOCK_MONOTONIC. */
+uint64_t now_us(void);
+/* Microseconds since 1970, for records. */
+uint64_t wall_us(void);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The parent's room: the configuration as parse.y leaves it, and what the
+ * files of daemon/ offer each other.
+ */
+
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include "../common/compat.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/limits.h"
+#include "../common/message.h"
+
+/* Where a secret comes from; it is read when a child is handed it. */
+enum secret_origin {
+	SECRET_UNSET,
+	SECRET_ENV,
+	SECRET_FILE,
+	SECRET_CREDENTIAL	/* systemd: $CREDENTIALS_DIRECTORY/NAME */
+};
+
+struct secret_ref {
+	enum secret_origin	 origin;
+	char			*name;	/* variable, absolute path or credential */
+	const char		*file;	/* of the configuration, for messages */
+	int			 line;
+};
+
+struct text_item {
+	TAILQ_ENTRY(text_item)	 entry;
+	char			*text;
+};
+TAILQ_HEAD(text_list, text_item);
+
+struct listen_conf {
+	TAILQ_ENTRY(listen_conf) entry;
+	char			*address;	/* numeric, as written */
+	uint16_t		 port;		/* 0: the kernel chooses; tests */
+	int			 plaintext;	/* said `plaintext' */
+	int			 loopback;
+};
+
+struct session_conf {
+	TAILQ_ENTRY(session_conf) entry;
+	char			*name;		/* "app.tenant" */
+	char			*value;		/* "claim.tenant", "owner", "id" */
+};
+
+struct source_conf {
+	TAILQ_ENTRY(source_conf) entry;
+	char			*name;
+	enum source_kind	 kind;
+	char			*path;		/* SQLite: absolute */
+	struct secret_ref	 dsn;
+	uint32_t		 connections;
+	uint32_t		 timeout_ms;
+	uint32_t		 connect_timeout_ms;
+	char			*fallback;	/* name or NULL; not in force yet */
+	TAILQ_HEAD(, session_conf) sessions;
+	uint32_t		 nsessions;
+	int			 writes;	/* some tool that writes uses it */
+	int			 line;
+};
+
+struct param_conf {
+	TAILQ_ENTRY(param_conf)	 entry;
+	char			*name;
+	enum param_type		 type;
+	int			 required;
+	enum privacy		 privacy;
+	char			*default_json;	/* NULL: none */
+	char			*minimum;	/* decimal text, NULL: none */
+	char			*maximum;
+	uint32_t		 maximum_length;
+	char			*pattern;
+	char			*description;
+	struct text_list	 values;	/* of an enum */
+	uint32_t		 nvalues;
+	int			 line;
+};
+
+struct tool_conf {
+	TAILQ_ENTRY(tool_conf)	 entry;
+	char			*name;
+	char			*title;
+	char			*description;
+	char			*scope;
+	char			*source;
+	char			*sql;		/* as written */
+	char			*bound_sql;	/* with $n or ?n */
+	uint32_t		 nbinds;
+	char			*bind[PARAMS_MAX + ATTRIBUTES_MAX]; /* "p:x", "c:owner" */
+	int			 writes;
+	uint32_t		 timeout_ms;
+	uint32_t		 limit_rows;
+	uint32_t		 limit_bytes;
+	TAILQ_HEAD(, param_conf) params;
+	uint32_t		 nparams;
+	/* Claims it needs: of its SQL and of its source's session lines. */
+	uint32_t		 nclaims;
+	char			*claim[ATTRIBUTES_MAX];
+	char			*definition;	/* JSON object of tools/list */
+	char			 digest[2 * DIGEST_LEN + 1];
+	int			 line;
+};
+
+struct audit_conf {
+	int			 present;
+	char			*node;		/* default: the host's name */
+	char			*journal;	/* absolute */
+	uint64_t		 limit;
+	enum audit_failure	 on_failure;
+	struct secret_ref	 postgres;
+};
+
+struct auth_conf {
+	int			 present;
+	char			*keys;		/* absolute path, NULL: none */
+	struct rate		 rate;		/* count 0: none given */
+	uint32_t		 issuers;	/* parsed, not in force yet */
+};
+
+struct config {
+	char			*path;		/* absolute, of the main file */
+	char			*namespace;
+	TAILQ_HEAD(, listen_conf) listens;
+	char			*http_path;	/* "/mcp" */
+	char			*public_url;
+	char			*public_host;	/* of it; lower case, no port */
+	char			*user;		/* NULL: the default ones */
+	struct text_list	 hosts;
+	struct text_list	 origins;
+	char			*control;	/* absolute path of the socket */
+	uint32_t		 listeners;
+	uint32_t		 handlers;
+	struct auth_conf	 auth;
+	struct audit_conf	 audit;
+	TAILQ_HEAD(, source_conf) sources;
+	uint32_t		 nsources;
+	TAILQ_HEAD(, tool_conf)	 tools;
+	uint32_t		 ntools;
+	/* What parses but does nothing yet: "file:line: redis", for the log. */
+	struct text_list	 not_in_force;
+	char			 digest[2 * DIGEST_LEN + 1];	/* of all files read */
+};
+
+#define DEFAULT_LISTENERS		1
+#define DEFAULT_HANDLERS		2
+#define DEFAULT_CONNECTIONS		4
+#define DEFAULT_TIMEOUT_MS		5000
+#define DEFAULT_CONNECT_TIMEOUT_MS	5000
+
+/* parse.y: macros given by -D, before config_load(); -1: not name=value. */
+int	config_define(const char *);
+/*
+ * Reads and checks the whole file.  Every error is printed to stderr as
+ * `file:line: message' (several in one run); returns NULL if there was one.
+ * The caller frees with config_free().
+ */
+struct config *config_load(const char *path);
+void	config_free(struct config *);
+struct source_conf *config_source(struct config *, const char *name);
+
+/* sqlscan.c: finds the parameters of a statement. */
+enum sql_style { SQL_DOLLAR, SQL_QUESTION };	/* $1 or ?1 */
+struct sql_params {
+	uint32_t	 count;
+	char		*name[PARAMS_MAX + ATTRIBUTES_MAX]; /* "order_id", "caller.owner" */
+};
+/*
+ * Rewrites :name to its number, knowing strings, quoted identifiers,
+ * comments, dollar quotes, :: and := (contract/README.md).  Returns the
+ * new text, which the caller frees, with params filled (names owned); or
+ * NULL with *error a static text and *line counted from 1 in the text.
+ */
+char	*sql_scan(const char *sql, enum sql_style, struct sql_params *,
+	    const char **error, int *line);
+void	 sql_params_free(struct sql_params *);
+
+/* toolspec.c: the JSON of tools/list, from the configuration. */
+/* Returns an allocated JSON object, or NULL with errno. */
+char	*toolspec_render(const struct config *, const struct tool_conf *);
+
+/* secret.c: returns the value (caller frees with freezero(*, *len)), or NULL
+ * after a log line that names the reference and what is wrong with it. */
+char	*secret_read(const struct secret_ref *, size_t *len);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: ISC */
+
+/* What the files of the parent offer each other, beside config.h. */
+
+#ifndef DAEMON_PARENT_H
+#define DAEMON_PARENT_H
+
+#include <sys/types.h>
+
+#include "../common/frame.h"
+#include "../common/proc.h"
+#include "config.h"
+
+#define CHILDREN_MAX	(LISTENERS_MAX + HANDLERS_MAX + 2)
+#define LISTENS_MAX	16		/* listen lines */
+#define SHUTDOWN_MS	10000		/* what is in flight may take so long */
+#define STATUS_MS	1000		/* a child that is silent is said to be so */
+#define STATUS_MAX	(64 * 1024)	/* bytes of a whole status answer */
+
+enum child_state {
+	CHILD_GONE,		/* no process; a timer may start it again */
+	CHILD_STARTING,
+	CHILD_READY,
+	CHILD_STOPPING
+};
+
+struct child_proc {
+	enum role	 role;
+	uint32_t	 index;
+	uint32_t	 instance;
+	enum child_state state;
+	pid_t		 pid;
+	struct channel	*control;
+	struct event	*restart;	/* timer */
+	unsigned int	 failures;	/* deaths in a row, each soon after a start */
+	uint64_t	 started_ms;
+	int		 was_ready;	/* ever */
+	int		 answered;	/* the status question that is open */
+	char		 name[24];	/* "handler 1" */
+};
+
+struct parent {
+	struct config		*config;
+	struct event_base	*base;
+	const char		*libexec;	/* folder of the executables */
+	char			*chroot_dir;	/* as root; else NULL */
+	int			 foreground;
+	int			 verbose;
+	int			 drop;		/* started as root */
+	uid_t			 uid[ROLE_MAX];
+	gid_t			 gid[ROLE_MAX];
+	uint64_t		 boot_id;
+	volatile int		 stop;
+	int			 exit_code;
+	int			 stopping;
+	struct child_proc	 children[CHILDREN_MAX];
+	size_t			 nchildren;
+	/* Listening sockets: one a listener and a listen line. */
+	int			 sockets[LISTENERS_MAX][LISTENS_MAX];
+	size_t			 nsockets;	/* listen lines */
+};
+
+extern struct parent parent;
+
+/* users.c: whom each role runs as, and the folders that must exist.
+ * Each returns 0, or -1 after a line that names the command that mends it. */
+int	users_resolve(void);
+int	folders_prepare(void);
+void	folders_release(void);
+
+/* bind.c: the listening sockets; 0, or -1 after a log line. */
+int	sockets_bind(void);
+
+/* slices.c: queues what the child must know, MSG_START to MSG_CONFIG_END. */
+int	slice_send(struct child_proc *);
+/* Reads the key file and hands it to authd; 0, or -1 after a log line. */
+int	keys_send(struct child_proc *);
+
+/* supervise.c */
+void	supervise_start(void);
+/* Orderly end: listeners first, auditd last. */
+void	supervise_stop(void);
+struct child_proc *supervise_find(enum role, uint32_t index);
+/* The key file may have changed. */
+void	supervise_keys(void);
+void	supervise_verbose(int);
+/* Asks every child; calls done with the text, once, within STATUS_MS. */
+void	supervise_status(void (*done)(const char *, size_t, void *), void *);
+
+/* control.c: the socket of pontifexctl. */
+int	control_open(void);
+void	control_close(void);
+
+#endif

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What each child must know of the configuration, and not a word more:
+ * the listener sees no scope and no SQL, authd no SQL and no DSN, a handler
+ * no key and no scope, auditd its own DSN alone.  Secrets are read when they
+ * are handed over and cleared at once.
+ */
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "../common/compat.h"
+#include "../common/keyfile.h"
+#include "../common/log.h"
+#include "parent.h"
+
+
+static int
+send_listener(struct channel *ch)
+{
+	const struct config *c = parent.config;
+	struct msg_conf_listener m = {
+		.namespace = slice_of(c->namespace),
+		.path = slice_of(c->http_path),
+		.public_url = slice_of(c->public_url),
+		.version = slice_of(VERSION),
+		.handlers = c->handlers,
+		.tools = c->ntools,
+	};
+	const struct listen_conf *l;
+	const struct tool_conf *t;
+	struct buffer *b;
+
+	m.loopback = 1;
+	TAILQ_FOREACH(l, &c->listens, entry)
+		if (!l->loopback)
+			m.loopback = 0;
+	if ((b = channel_begin(ch, MSG_CONF_LISTENER, 0)) == NULL)
+		return -1;
+	put_conf_listener(b, &m);
+	if (channel_commit(ch) == -1)
+		return -1;
+	TAILQ_FOREACH(t, &c->tools, entry) {
+		struct msg_conf_tool_text text = {
+			slice_of(t->name), slice_of(t->definition)
+		};
+
+		if ((b = channel_begin(ch, MSG_CONF_TOOL_TEXT, 0)) == NULL)
+			return -1;
+		put_conf_tool_text(b, &text);
+		if (channel_commit(ch) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_name(struct channel *ch, enum allowed_kind kind, const char *value)
+{
+	struct msg_conf_name m = { (uint8_t)kind, slice_of(value) };
+	struct buffer *b;
+
+	if ((b = channel_begin(ch, MSG_CONF_NAME, 0)) == NULL)
+		return -1;
+	put_conf_name(b, &m);
+	return channel_commit(ch);
+}
+
+/* DESIGN 6: listen address, localhost on loopback, public url, allow lines. */
+static int
+send_names(struct channel *ch)
+{
+	const struct config *c = parent.config;
+	const struct listen_conf *l;
+	const struct text_item *item;
+	char bracketed[PEER_MAX + 3];
+
+	TAILQ_FOREACH(l, &c->listens, entry) {
+		if (strchr(l->address, ':') != NULL) {
+			strlcpy(bracketed, "[", sizeof(bracketed));
+			strlcat(bracketed, l->address, sizeof(bracketed));
+			strlcat(bracketed, "]", sizeof(bracketed));
+			if (send_name(ch, ALLOWED_HOST, bracketed) == -1)
+				return -1;
+		} else if (send_name(ch, ALLOWED_HOST, l->address) == -1) {
+			return -1;
+		}
+		if (l->loopback &&
+		    send_name(ch, ALLOWED_HOST, "localhost") == -1)
+			return -1;
+	}
+	if (c->public_host != NULL &&
+	    send_name(ch, ALLOWED_HOST, c->public_host) == -1)
+		return -1;
+	TAILQ_FOREACH(item, &c->hosts, entry)
+		if (send_name(ch, ALLOWED_HOST, item->text) == -1)
+			return -1;
+	TAILQ_FOREACH(item, &c->origins, entry)
+		if (send_name(ch, ALLOWED_ORIGIN, item->text) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+send_authd(struct channel *ch)
+{
+	const struct config *c = parent.config;
+	struct msg_conf_authd m = {
+		.namespace = slice_of(c->namespace), .rate = c->auth.rate,
+		.tools = c->ntools, .listeners = c->listeners,
+		.handlers = c->handlers,
+	};
+	const struct tool_conf *t;
+	struct buffer *b;
+	uint32_t i;
+
+	if ((b = channel_begin(ch, MSG_CONF_AUTHD, 0)) == NULL)
+		return -1;
+	put_conf_authd(b, &m);
+	if (channel_commit(ch) == -1)
+		return -1;
+	TAILQ_FOREACH(t, &c->tools, entry) {
+		struct msg_conf_tool_rule rule = {
+			.name = slice_of(t->name), .scope = slice_of(t->scope),
+			.writes = t->writes, .claims = t->nclaims,
+		};
+
+		for (i = 0; i < t->nclaims; i++)
+			rule.claim[i] = slice_of(t->claim[i]);
+		if ((b = channel_begin(ch, MSG_CONF_TOOL_RULE, 0)) == NULL)
+			return -1;
+		put_conf_tool_rule(b, &rule);
+		if (channel_commit(ch) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_source(struct channel *ch, const struct source_conf *s)
+{
+	static struct msg_conf_source m;
+	const struct session_conf *session;
+	struct buffer *b;
+	char *secret = NULL;
+	size_t len = 0;
+	int rc = -1;
+
+	memset(&m, 0, sizeof(m));
+	m.name = slice_of(s->name);
+	m.kind = (uint8_t)s->kind;
+	m.connections = s->connections;
+	m.timeout_ms = s->timeout_ms;
+	m.connect_timeout_ms = s->connect_timeout_ms;
+	m.writes = s->writes;
+	TAILQ_FOREACH(session, &s->sessions, entry) {
+		if (m.sessions == SESSIONS_MAX)
+			return -1;
+		m.session[m.sessions].name = slice_of(session->name);
+		m.session[m.sessions++].value = slice_of(session->value);
+	}
+	if (s->kind == SOURCE_SQLITE) {
+		m.target = slice_of(s->path);
+	} else {
+		if ((secret = secret_read(&s->dsn, &len)) == NULL)
+			return -1;
+		m.target.ptr = secret;
+		m.target.len = len;
+	}
+	if ((b = channel_begin(ch, MSG_CONF_SOURCE, 0)) != NULL) {
+		put_conf_source(b, &m);
+		rc = channel_commit(ch);
+	}
+	if (secret != NULL)
+		freezero(secret, len);
+	return rc;
+}
+
+static int
+send_param(struct channel *ch, const struct param_conf *p)
+{
+	static struct msg_conf_param m;
+	const struct text_item *item;
+	struct buffer *b;
+
+	memset(&m, 0, sizeof(m));
+	m.name = slice_of(p->name);
+	m.type = (uint8_t)p->type;
+	m.required = p->required;
+	m.privacy = (uint8_t)p->privacy;
+	m.has_default = p->default_json != NULL;
+	m.default_json = slice_of(p->default_json);
+	m.has_minimum = p->minimum != NULL;
+	m.minimum = slice_of(p->minimum);
+	m.has_maximum = p->maximum != NULL;
+	m.maximum = slice_of(p->maximum);
+	m.maximum_length = p->maximum_length;
+	m.pattern = slice_of(p->pattern);
+	TAILQ_FOREACH(item, &p->values, entry) {
+		if (m.values == ENUM_MAX)
+			return -1;
+		m.value[m.values++] = slice_of(item->text);
+	}
+	if ((b = channel_begin(ch, MSG_CONF_PARAM, 0)) == NULL)
+		return -1;
+	put_conf_param(b, &m);
+	return channel_commit(ch);
+}
+
+static int
+send_tool(struct channel *ch, const struct tool_conf *t)
+{
+	static struct msg_conf_tool m;
+	const struct param_conf *p;
+	struct buffer *b;
+	uint32_t i;
+
+	memset(&m, 0, sizeof(m));
+	m.name = slice_of(t->name);
+	m.source = slice_of(t->source);
+	m.sql = slice_of(t->bound_sql);
+	m.binds = t->nbinds;
+	for (i = 0; i < t->nbinds; i++)
+		m.bind[i] = slice_of(t->bind[i]);
+	m.writes = t->writes;
+	m.timeout_ms = t->timeout_ms;
+	m.limit_rows = t->limit_rows;
+	m.limit_bytes = t->limit_bytes;
+	m.params = t->nparams;
+	if ((b = channel_begin(ch, MSG_CONF_TOOL, 0)) == NULL)
+		return -1;
+	put_conf_tool(b, &m);
+	if (channel_commit(ch) == -1)
+		return -1;
+	TAILQ_FOREACH(p, &t->params, entry)
+		if (send_param(ch, p) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+send_handler(struct channel *ch)
+{
+	const struct config *c = parent.config;
+	struct msg_conf_handler m = {
+		slice_of(c->namespace), c->nsources, c->ntools
+	};
+	const struct source_conf *s;
+	const struct tool_conf *t;
+	struct buffer *b;
+
+	if ((b = channel_begin(ch, MSG_CONF_HANDLER, 0)) == NULL)
+		return -1;
+	put_conf_handler(b, &m);
+	if (channel_commit(ch) == -1)
+		return -1;
+	TAILQ_FOREACH(s, &c->sources, entry)
+		if (send_source(ch, s) == -1)
+			return -1;
+	TAILQ_FOREACH(t, &c->tools, entry)
+		if (send_tool(ch, t) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+send_auditd(struct channel *ch)
+{
+	const struct config *c = parent.config;
+	struct msg_conf_auditd m = {
+		.namespace = slice_of(c->namespace),
+		.node = slice_of(c->audit.node),
+		.journal = slice_of(c->audit.journal),
+		.limit = c->audit.limit,
+		.on_failure = (uint8_t)c->audit.on_failure,
+		.config_digest = slice_of(c->digest),
+		.tools = c->ntools,
+	};
+	const struct tool_conf *t;
+	struct buffer *b;
+	char *secret = NULL;
+	size_t len = 0;
+	int rc = -1;
+
+	if (c->audit.postgres.origin != SECRET_UNSET) {
+		if ((secret = secret_read(&c->audit.postgres, &len)) == NULL)
+			return -1;
+		m.dsn.ptr = secret;
+		m.dsn.len = len;
+	}
+	if ((b = channel_begin(ch, MSG_CONF_AUDITD, 0)) != NULL) {
+		put_conf_auditd(b, &m);
+		rc = channel_commit(ch);
+	}
+	if (secret != NULL)
+		freezero(secret, len);
+	if (rc == -1)
+		return -1;
+	TAILQ_FOREACH(t, &c->tools, entry) {
+		struct msg_conf_tool_digest d = {
+			slice_of(t->name), slice_of(t->digest),
+			slice_of(t->source), t->writes
+		};
+
+		if ((b = channel_begin(ch, MSG_CONF_TOOL_DIGEST, 0)) == NULL)
+			return -1;
+		put_conf_tool_digest(b, &d);
+		if (channel_commit(ch) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_start(struct child_proc *c)
+{
+	int chrooted = c->role == ROLE_LISTENER || c->role == ROLE_AUTHD;
+	struct msg_start m = {
+		.role = (uint8_t)c->role, .index = c->index,
+		.instance = c->instance, .boot_id = parent.boot_id,
+		.foreground = parent.foreground, .verbose = parent.verbose,
+		.drop = parent.drop, .uid = parent.uid[c->role],
+		.gid = parent.gid[c->role],
+		.chroot_dir = slice_of(chrooted ? parent.chroot_dir : NULL),
+	};
+	struct buffer *b;
+
+	if ((b = channel_begin(c->control, MSG_START, 0)) == NULL)
+		return -1;
+	put_start(b, &m);
+	return channel_commit(c->control);
+}
+
+int
+slice_send(struct child_proc *c)
+{
+	int rc = -1;
+
+	if (send_start(c) == -1)
+		return -1;
+	switch (c->role) {
+	case ROLE_LISTENER:
+		rc = send_listener(c->control);
+		if (rc == 0)
+			rc = send_names(c->control);
+		break;
+	case ROLE_AUTHD:
+		rc = send_authd(c->control);
+		/* A file that is not there yet grants nobody anything. */
+		if (rc == 0)
+			(void)keys_send(c);
+		break;
+	case ROLE_HANDLER:
+		rc = send_handler(c->control);
+		break;
+	case ROLE_AUDITD:
+		rc = send_auditd(c->control);
+		break;
+	default:
+		break;
+	}
+	if (rc == -1)
+		return -1;
+	return channel_send(c->control, MSG_CONFIG_END, 0, NULL, 0);
+}
+
+/* ---- the key file ------------------------------------------------------ */
+
+/* The whole file; NULL after a log line.  The caller frees with freezero(). */
+static char *
+read_keys(const char *path, size_t *len)
+{
+	struct stat st;
+	char *data = NULL;
+	size_t got = 0;
+	ssize_t n = 0;
+	int fd;
+
+	if ((fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
+	    O_NONBLOCK)) == -1) {
+		log_errno("key file %s", path);
+		return NULL;
+	}
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+		log_warn("key file %s: not a file", path);
+		goto fail;
+	}
+	if ((st.st_mode & 077) != 0 ||
+	    (st.st_uid != geteuid() && st.st_uid != 0)) {
+		log_warn("key file %s: refused: must be the daemon's own and "
+		    "mode 0600 (chmod 600 %s)", path, path);
+		goto fail;
+	}
+	if (st.st_size > (off_t)(FRAME_PAYLOAD_MAX - 4096)) {
+		log_warn("key file %s: larger than %u bytes", path,
+		    FRAME_PAYLOAD_MAX - 4096);
+		goto fail;
+	}
+	if ((data = malloc((size_t)st.st_size + 1)) == NULL) {
+		log_errno("key file %s", path);
+		goto fail;
+	}
+	while (got < (size_t)st.st_size && (n = read(fd, data + got,
+	    (size_t)st.st_size - got)) > 0)
+		got += (size_t)n;
+	if (n == -1) {
+		log_errno("key file %s", path);
+		freezero(data, (size_t)st.st_size + 1);
+		data = NULL;
+		goto fail;
+	}
+	*len = got;
+fail:
+	close(fd);
+	return data;
+}
+
+int
+keys_send(struct child_proc *authd)
+{
+	const char *path = parent.config->auth.keys;
+	struct msg_keys m;
+	struct buffer *b;
+	char *data;
+	size_t len = 0;
+	int rc = -1;
+
+	if (path == NULL)
+		return 0;
+	memset(&m, 0, sizeof(m));
+	if ((data = read_keys(path, &len)) == NULL) {
+		log_warn("no key is in force: add one: pontifexctl key add "
+		    "-F %s -o OWNER -s SCOPE", path);
+		/* Fail closed: what was in force is not any more. */
+	} else if (keyfile_pepper(path, 1, m.pepper) == -1) {
+		log_warn("no key is in force: pepper of %s cannot be read",
+		    path);
+		freezero(data, len);
+		data = NULL;
+	}
+	m.file.ptr = data == NULL ? "" : data;
+	m.file.len = data == NULL ? 0 : len;
+	if ((b = channel_begin(authd->control, MSG_KEYS, 0)) != NULL) {
+		put_keys(b, &m);
+		rc = channel_commit(authd->control);
+	}
+	explicit_bzero(&m, sizeof(m));
+	if (data != NULL) {
+		freezero(data, len);
+		return rc;
+	}
+	return -1;
+}
