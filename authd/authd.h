@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC */
+
+/* Authd's room: who may do what, and the memory of what was decided. */
+
+#ifndef AUTHD_AUTHD_H
+#define AUTHD_AUTHD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/frame.h"
+#include "../common/identity.h"
+#include "../common/keyfile.h"
+#include "../common/message.h"
+
+#define KEYS_MAX	65536	/* keys of one file */
+#define SOURCES_SEEN	4096	/* failing sources that are remembered */
+#define FOLD_AFTER	20	/* equal refusals in FOLD_WINDOW_MS stand alone */
+#define FOLD_WINDOW_MS	10000
+#define FOLD_FLUSH_MS	1000	/* what is folded is recorded so often */
+#define FOLDS_MAX	1024	/* kinds of refusal that are told apart */
+#define PENALTY_AFTER	20	/* failed credentials a source and minute */
+#define PENALTY_WINDOW_MS 60000
+#define PENALTY_MAX_MS	2000
+#define HELD_MAX	1024	/* answers that a penalty holds back */
+#define AUDIT_WAIT_MS	5000	/* for an auditd that is away */
+#define WAITING_MAX	4096	/* questions that wait for one */
+
+/* apikey.c: the keys in force. */
+
+struct bucket {
+	uint64_t	tokens_us;	/* microseconds of credit */
+	uint64_t	last_us;
+};
+
+struct api_key {
+	uint8_t		 hash[DIGEST_LEN];
+	int		 revoked;
+	int64_t		 expires;	/* seconds since 1970; 0: never */
+	struct rate	 rate;		/* count 0: the auth block's */
+	struct bucket	 bucket;
+	struct identity	 identity;	/* slices into text */
+	uint32_t	 nscopes;
+	struct slice	*scope;		/* into text */
+	char		*text;		/* owned */
+};
+
+/*
+ * Puts the keys of a file in force in the place of all before; what a key
+ * has used of its rate stays.  A bad line or an id that stands twice grants
+ * nothing and is logged by its number.
+ */
+void	apikey_load(const struct msg_keys *);
+/*
+ * Resolves a credential.  Returns the key, or NULL with *reason for the
+ * trail, the same work done for every reason.  now: seconds since 1970.
+ * Where the id is known, *suspect names it for the record.
+ */
+struct api_key *apikey_check(struct slice credential, int64_t now,
+	    enum reason *, struct slice *suspect);
+size_t	apikey_count(void);
+
+/* scope.c */
+/* Whether one of the caller's scopes grants what a tool asks for. */
+int	scope_grants(const struct slice *scopes, uint32_t n,
+	    struct slice required);
+int	scope_matches(struct slice granted, struct slice required);
+
+/* limit.c */
+/* Takes one call; returns 0, or the seconds (>= 1) until one is free. */
+uint32_t bucket_take(struct bucket *, const struct rate *, uint64_t now_us);
+/* Counts a failed credential; returns the milliseconds to hold the answer. */
+uint32_t penalty_add(struct slice peer, uint64_t now);
+/* The source that a printed address counts as: IPv6 by /64. */
+void	penalty_source(struct slice peer, char *out, size_t size);
+
+/* report.c: what auditd has not acknowledged yet. */
+struct waiter {
+	struct waiter	*next;
+	struct channel	*listener;	/* NULL: gone, or nothing to answer */
+	uint64_t	 question;
+	uint32_t	 delay_ms;	/* a penalty, after the record */
+	struct msg_decision decision;	/* without slices but scope */
+	char		 scope[SCOPE_MAX + 1];
+};
+/*
+ * Sends a decision to auditd and keeps it until it is acknowledged; then
+ * done() is called for the waiters.  Returns 0, or -1: no room (-1 leaves
+ * the waiters to the caller).
+ */
+int	report_send(const struct msg_audit_decision *, struct waiter *);
+void	report_peer(struct channel *auditd);
+void	report_gone(void);
+int	report_connected(void);
+int	report_acks(const struct frame *, int durable);
+/* Forgets a listener's channel everywhere. */
+void	report_forget(const struct channel *);
+size_t	report_open(void);
+/* fold.c */
+struct fold {
+	int		 used;
+	uint64_t	 window_ms;	/* its start */
+	uint32_t	 alone;		/* in this window */
+	uint32_t	 folded;	/* not recorded yet */
+	struct waiter	*waiters;	/* for that record */
+	char		 peer[PEER_MAX + 1];
+	char		 tool[TOOL_NAME_MAX + 1];
+	uint8_t		 outcome;
+	uint8_t		 reason;
+};
+/* The fold of a refusal.  *alone is set where it has a record of its own. */
+struct fold *fold_count(struct slice peer, uint8_t outcome, uint8_t reason,
+	    struct slice tool, uint64_t now, int *alone);
+/* Visits every fold with something to record. */
+void	fold_each(void (*)(struct fold *, void *), void *);
+void	fold_reset(void);
+
+/* authd.c: the record is durable (or refused): answer. */
+void	answer_waiters(struct waiter *, int durable);
+
+#endif

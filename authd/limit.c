@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Rates and penalties.  A caller's rate is a token bucket; a source whose
+ * credentials keep failing has its refusals held back, longer and longer, so
+ * that guessing is slow while a good caller from the same address is not
+ * touched.  Both tables are bounded: the oldest source is forgotten first.
+ */
+
+#include <stdio.h>
+
+#include "../common/compat.h"
+#include "authd.h"
+
+#include <arpa/inet.h>
+
+struct seen {
+	char		source[PEER_MAX + 1];
+	uint64_t	window_ms;
+	uint32_t	failures;
+};
+
+static struct seen table[SOURCES_SEEN];
+
+uint32_t
+bucket_take(struct bucket *b, const struct rate *rate, uint64_t now)
+{
+	uint64_t each, full, gained;
+
+	if (rate->count == 0 || rate->period_ms == 0)
+		return 0;
+	/* Credit is kept as time: one call costs period / count. */
+	each = (uint64_t)rate->period_ms * 1000 / rate->count;
+	if (each == 0)
+		each = 1;
+	full = each * (rate->burst == 0 ? rate->count : rate->burst);
+	if (b->last_us == 0) {
+		b->tokens_us = full;
+	} else if (now > b->last_us) {
+		gained = now - b->last_us;
+		b->tokens_us = gained >= full - b->tokens_us ? full :
+		    b->tokens_us + gained;
+	}
+	if (now > b->last_us)
+		b->last_us = now;
+	if (b->tokens_us > full)
+		b->tokens_us = full;
+	if (b->tokens_us >= each) {
+		b->tokens_us -= each;
+		return 0;
+	}
+	return (uint32_t)((each - b->tokens_us + 999999) / 1000000);
+}
+
+void
+penalty_source(struct slice peer, char *out, size_t size)
+{
+	unsigned char bytes[16];
+	char text[PEER_MAX + 1];
+
+	memcpy(text, peer.ptr, peer.len > PEER_MAX ? PEER_MAX : peer.len);
+	text[peer.len > PEER_MAX ? PEER_MAX : peer.len] = '\0';
+	if (inet_pton(AF_INET6, text, bytes) == 1) {
+		memset(bytes + 8, 0, 8);
+		if (inet_ntop(AF_INET6, bytes, out, (socklen_t)size) != NULL)
+			return;
+	}
+	strlcpy(out, text, size);
+}
+
+static uint32_t
+hash_text(const char *s)
+{
+	uint32_t h = 2166136261U;
+
+	for (; *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * 16777619U;
+	return h;
+}
+
+/* The entry of a source, or the oldest of its eight places. */
+static struct seen *
+find(const char *source)
+{
+	uint32_t base = hash_text(source) % SOURCES_SEEN, i;
+	struct seen *s, *oldest = NULL;
+
+	for (i = 0; i < 8; i++) {
+		s = &table[(base + i) % SOURCES_SEEN];
+		if (strcmp(s->source, source) == 0)
+			return s;
+		if (oldest == NULL || s->window_ms < oldest->window_ms)
+			oldest = s;
+	}
+	memset(oldest, 0, sizeof(*oldest));
+	strlcpy(oldest->source, source, sizeof(oldest->source));
+	return oldest;
+}
+
+uint32_t
+penalty_add(struct slice peer, uint64_t now)
+{
+	char source[PEER_MAX + 1];
+	struct seen *s;
+	uint32_t over;
+
+	penalty_source(peer, source, sizeof(source));
+	s = find(source);
+	if (s->failures == 0 || now - s->window_ms >= PENALTY_WINDOW_MS) {
+		/* A quiet minute forgives half, not all. */
+		s->failures = s->failures / 2;
+		s->window_ms = now;
+	}
+	if (s->failures < UINT32_MAX)
+		s->failures++;
+	if (s->failures <= PENALTY_AFTER)
+		return 0;
+	over = s->failures - PENALTY_AFTER;
+	return over >= PENALTY_MAX_MS / 50 ? PENALTY_MAX_MS : over * 50;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * A listener under an attacker's full control: it has a valid API key of a
+ * caller with one scope (shop:order:read), a socketpair to authd and one to
+ * each handler.  What it writes to `result' shows what that bought it.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "../../common/compat.h"
+#include "../../common/crypt.h"
+#include "../../common/log.h"
+#include "../../common/message.h"
+#include "../../common/proc.h"
+#include "evil.h"
+
+static struct channel *authd, *handlers[2];
+static struct buffer kept;	/* a ticket */
+static unsigned int results, stage;
+static struct event *timer;
+
+#define CALL(name, id)							\
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","	\
+	"\"params\":{\"name\":\"" name "\",\"arguments\":"		\
+	"{\"order_id\":" id "}}}"
+
+static const char lookup[] = CALL("order_lookup", "1001");
+static const char other[] = CALL("order_lookup", "1002");
+static const char cancel[] = CALL("order_cancel", "1002");
+
+static int
+attack_is(const char *name)
+{
+	return strcmp(evil_attack, name) == 0;
+}
+
+static void
+ask(uint64_t question, const char *tool, const char *body)
+{
+	struct msg_authorize m = {
+		.ask = ASK_CALL, .form = FORM_BEARER,
+		.credential = slice_of(evil_key),
+		.method = slice_of("tools/call"), .tool = slice_of(tool),
+		.peer = slice_of("127.0.0.1"),
+	};
+	struct buffer *b;
+
+	sha256(body, strlen(body), m.digest);
+	if ((b = channel_begin(authd, MSG_AUTHORIZE, question)) == NULL)
+		return;
+	put_authorize(b, &m);
+	(void)channel_commit(authd);
+}
+
+static void
+call(struct channel *handler, uint64_t question, struct slice ticket,
+    const char *body)
+{
+	struct msg_call m = { ticket, slice_of(body) };
+	struct buffer *b;
+
+	if ((b = channel_begin(handler, MSG_CALL, question)) == NULL)
+		return;
+	put_call(b, &m);
+	(void)channel_commit(handler);
+}
+
+static struct slice
+ticket(void)
+{
+	struct slice sl = { (const char *)kept.data, kept.len };
+
+	return sl;
+}
+
+static void
+forge(void)
+{
+	struct { unsigned char bytes[200]; } made;
+	struct slice sl = { (const char *)made.bytes, sizeof(made.bytes) };
+
+	random_bytes(made.bytes, sizeof(made.bytes));
+	made.bytes[0] = 1;
+	made.bytes[1] = made.bytes[2] = made.bytes[3] = 0;
+	call(handlers[0], 1, sl, lookup);
+}
+
+static void
+begin(void)
+{
+	static const unsigned char garbage[] = { 0xff, 0xff, 0xff, 0xff, 1, 0,
+	    0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+
+	if (attack_is("forge")) {
+		forge();
+	} else if (attack_is("widen")) {
+		/* Scope for one tool, digest of a body that names another. */
+		ask(1, "order_lookup", cancel);
+	} else if (attack_is("scope")) {
+		ask(1, "order_cancel", cancel);
+	} else if (attack_is("twice")) {
+		ask(1, "order_lookup", lookup);
+		ask(1, "order_lookup", lookup);
+	} else if (attack_is("garbage-authd")) {
+		(void)channel_send(authd, MSG_AUTHORIZE, 1, garbage,
+		    sizeof(garbage));
+	} else if (attack_is("type-authd")) {
+		(void)channel_send(authd, MSG_TICKET_KEY, 1, garbage,
+		    sizeof(garbage));
+	} else if (attack_is("garbage-handler")) {
+		(void)channel_send(handlers[0], MSG_CALL, 1, garbage,
+		    sizeof(garbage));
+	} else if (attack_is("type-handler")) {
+		(void)channel_send(handlers[0], MSG_AUDIT_ACK, 1, garbage,
+		    sizeof(garbage));
+	} else {
+		ask(1, "order_lookup", lookup);
+	}
+}
+
+static void
+use(void)
+{
+	if (attack_is("replay")) {
+		call(handlers[0], 1, ticket(), lookup);
+		call(handlers[0], 2, ticket(), lookup);
+	} else if (attack_is("other-body")) {
+		call(handlers[0], 1, ticket(), other);
+	} else if (attack_is("other-tool") || attack_is("widen")) {
+		call(handlers[0], 1, ticket(), cancel);
+	} else if (attack_is("other-handler")) {
+		call(handlers[1], 1, ticket(), lookup);
+	} else if (attack_is("alter")) {
+		kept.data[kept.len / 2] ^= 1;
+		call(handlers[0], 1, ticket(), lookup);
+	} else if (attack_is("cut")) {
+		kept.len--;
+		call(handlers[0], 1, ticket(), lookup);
+	} else if (attack_is("unused")) {
+		SAY("has a ticket and keeps it\n");
+	} else {
+		call(handlers[0], 1, ticket(), lookup);
+	}
+}
+
+static void
+use_later(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	use();
+}
+
+static int
+on_authd(struct channel *ch, const struct frame *f, void *arg)
+{
+	static const struct timeval too_late = { 11, 0 };
+	struct msg_decision m;
+
+	(void)ch;
+	(void)arg;
+	if (f->type != MSG_DECISION || get_decision(f, &m) == -1) {
+		SAY("authd sent something odd\n");
+		return 0;
+	}
+	SAY("decision %s ticket %zu\n", outcome_name(m.outcome),
+	    m.ticket.len);
+	if (m.ticket.len == 0 || kept.len > 0)
+		return 0;
+	buffer_add_slice(&kept, m.ticket);
+	if (attack_is("stale")) {
+		timer = evtimer_new(child.base, use_later, NULL);
+		evtimer_add(timer, &too_late);
+	} else {
+		use();
+	}
+	return 0;
+}
+
+static int
+on_handler(struct channel *ch, const struct frame *f, void *arg)
+{
+	struct msg_result m;
+
+	(void)ch;
+	(void)arg;
+	if (f->type == MSG_RESULT && get_result(f, &m) == 0)
+		SAY("result %u %s rows %s\n", ++results,
+		    outcome_name(m.outcome),
+		    memmem(m.members.ptr, m.members.len, "Acme", 4) ||
+		    memmem(m.members.ptr, m.members.len, "cancelled", 9) ?
+		    "leaked" : "none");
+	return 0;
+}
+
+static void
+on_closed(struct channel *ch, void *arg)
+{
+	(void)ch;
+	SAY("closed by %s\n", (const char *)arg);
+	if (ch == authd)
+		authd = NULL;
+	if (ch == handlers[0])
+		handlers[0] = NULL;
+	if (ch == handlers[1])
+		handlers[1] = NULL;
+}
+
+static void
+peer(const struct msg_peer *m, int fd)
+{
+	static const struct channel_ops to_authd = { on_authd, on_closed, NULL };
+	static const struct channel_ops to_handler = { on_handler, on_closed,
+	    NULL };
+	static char name_authd[] = "authd", name_handler[] = "handler";
+
+	if (m->role == ROLE_AUTHD)
+		authd = channel_new(child.base, fd, "authd", 0, &to_authd,
+		    name_authd);
+	else if (m->role == ROLE_HANDLER && m->index < 2)
+		handlers[m->index] = channel_new(child.base, fd, "handler", 0,
+		    &to_handler, name_handler);
+	else
+		close(fd);
+}
+
+/* The doors open when everybody is wired: the moment to strike. */
+static int
+control(const struct frame *f)
+{
+	if (f->fd != -1)
+		close(f->fd);
+	if (f->type == MSG_LISTEN && stage++ == 0 && authd != NULL &&
+	    handlers[0] != NULL) {
+		buffer_init(&kept, TICKET_MAX);
+		begin();
+	}
+	return 0;
+}
+
+static int
+configure(const struct frame *f)
+{
+	(void)f;
+	return 0;
+}
+
+static int
+confine(void)
+{
+	return 0;
+}
+
+int
+main(void)
+{
+	static const struct child_ops ops = {
+		.configure = configure, .confine = confine, .peer = peer,
+		.control = control
+	};
+
+	return child_main(ROLE_LISTENER, &ops);
+}
