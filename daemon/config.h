@@ -107,6 +107,7 @@ struct tool_conf {
 	char			*definition;	/* JSON object of tools/list */
 	char			 digest[2 * DIGEST_LEN + 1];
 	int			 line;
+	int			 sql_line;	/* first line of the sql */
 };
 
 struct audit_conf {
@@ -115,6 +116,7 @@ struct audit_conf {
 	char			*journal;	/* absolute */
 	uint64_t		 limit;
 	enum audit_failure	 on_failure;
+	int			 redact_all;	/* arguments redact */
 	struct secret_ref	 postgres;
 };
 

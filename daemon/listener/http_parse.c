@@ -20,21 +20,24 @@
 #define CHUNK_DIGITS	8	/* hex digits of a chunk's size */
 #define LENGTH_DIGITS	18	/* of a Content-Length that is looked at */
 
+#define KNOWN(name, field)	{ name, sizeof(name) - 1, field }
+
 static const struct {
 	const char	*name;
+	size_t		 len;
 	enum http_field	 field;
 } known[] = {
-	{ "host", FIELD_HOST },
-	{ "origin", FIELD_ORIGIN },
-	{ "authorization", FIELD_AUTHORIZATION },
-	{ "content-type", FIELD_CONTENT_TYPE },
-	{ "content-length", FIELD_CONTENT_LENGTH },
-	{ "transfer-encoding", FIELD_TRANSFER_ENCODING },
-	{ "content-encoding", FIELD_CONTENT_ENCODING },
-	{ "expect", FIELD_EXPECT },
-	{ "mcp-protocol-version", FIELD_MCP_VERSION },
-	{ "mcp-method", FIELD_MCP_METHOD },
-	{ "mcp-name", FIELD_MCP_NAME },
+	KNOWN("host", FIELD_HOST),
+	KNOWN("origin", FIELD_ORIGIN),
+	KNOWN("authorization", FIELD_AUTHORIZATION),
+	KNOWN("content-type", FIELD_CONTENT_TYPE),
+	KNOWN("content-length", FIELD_CONTENT_LENGTH),
+	KNOWN("transfer-encoding", FIELD_TRANSFER_ENCODING),
+	KNOWN("content-encoding", FIELD_CONTENT_ENCODING),
+	KNOWN("expect", FIELD_EXPECT),
+	KNOWN("mcp-protocol-version", FIELD_MCP_VERSION),
+	KNOWN("mcp-method", FIELD_MCP_METHOD),
+	KNOWN("mcp-name", FIELD_MCP_NAME),
 };
 
 void
@@ -344,7 +347,8 @@ read_field(struct http_request *r, const struct buffer *in, struct span line)
 		return -1;
 	sl = http_span(in, name);
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (slice_is_nocase(sl, known[i].name))
+		if (sl.len == known[i].len &&
+		    strncasecmp(sl.ptr, known[i].name, sl.len) == 0)
 			return known_field(r, known[i].field,
 			    http_span(in, value), value);
 	if (slice_is_nocase(sl, "connection"))

@@ -221,6 +221,7 @@ struct rpc {
 	uint32_t	 params;	/* node of an object, or JSON_NONE */
 	int		 code;		/* RPC_BAD: the error */
 	const char	*error;
+	const char	*detail;	/* of the error, or NULL */
 };
 
 /* Parses the body (kept in json until the next parse) and its envelope. */
@@ -262,6 +263,7 @@ struct mcp_request {
 	int		 code;		/* JSON-RPC */
 	enum reason	 reason;
 	const char	*message;
+	const char	*detail;	/* said behind the message, or NULL */
 	char		 requested[VERSION_TEXT_MAX + 1];	/* RPC_BAD_VERSION */
 };
 
