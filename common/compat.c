@@ -76,6 +76,12 @@ die_with_parent(void)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+void
+getopt_again(void)
+{
+	optind = 0;
+}
+
 #else	/* OpenBSD */
 
 #include <sys/event.h>
@@ -138,6 +144,13 @@ void
 die_with_parent(void)
 {
 	/* The end of the control socket tells it. */
+}
+
+void
+getopt_again(void)
+{
+	optreset = 1;
+	optind = 1;
 }
 
 #endif

@@ -34,4 +34,7 @@ int	peer_user(int fd, uid_t *uid);
 /* Lets the kernel end this process when its parent ends (Linux; else nothing). */
 void	die_with_parent(void);
 
+/* Lets getopt(3) begin again with another argv. */
+void	getopt_again(void);
+
 #endif

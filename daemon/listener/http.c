@@ -14,7 +14,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include <errno.h>
 
@@ -28,10 +27,6 @@ static struct conn_list all = TAILQ_HEAD_INITIALIZER(all);
 static struct conn_list dead = TAILQ_HEAD_INITIALIZER(dead);
 static struct conn_list dirty = TAILQ_HEAD_INITIALIZER(dirty);
 static struct conn_list timed[DEADLINE_MAX];
-static struct event *accepting[LISTENS_PER_MAX];
-static size_t naccepting;
-static int accept_paused;
-static struct event *accept_timer;
 static struct event *deadline_timer;
 static uint64_t deadline_armed;		/* when it fires, 0: it does not */
 static size_t sockets;			/* open descriptors of clients */
@@ -46,7 +41,6 @@ static const unsigned int periods[DEADLINE_MAX] = {
 };
 
 static void	conn_process(struct connection *);
-static void	accept_resume(void);
 
 uint64_t
 turn_ms(void)
@@ -198,10 +192,15 @@ conn_close(struct connection *c)
 		sockets--;
 		accept_resume();
 	}
-	if (c->question != QUESTION_NONE)
-		question_cancel(c);
-	else if (c->state != CONN_DEAD)
-		bury(c);
+	if (c->question == QUESTION_NONE) {
+		if (c->state != CONN_DEAD)
+			bury(c);
+		return;
+	}
+	/* What it waits for has its own deadline; an answered one has none. */
+	if (c->answered)
+		conn_deadline(c, DEADLINE_NONE);
+	question_cancel(c);
 }
 
 void
@@ -220,6 +219,12 @@ mark_dirty(struct connection *c)
 		c->dirty = 1;
 		TAILQ_INSERT_TAIL(&dirty, c, dirty_entry);
 	}
+}
+
+void
+http_flush_soon(struct connection *c)
+{
+	mark_dirty(c);
 }
 
 /* Whether something of the client's may still be on its way to us. */
@@ -306,14 +311,20 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+conn_forget_credential(struct connection *c)
+{
+	if (c->credential.len == 0)
+		return;
+	explicit_bzero(c->in.data + (c->credential.ptr -
+	    (const char *)c->in.data), c->credential.len);
+	c->credential.len = 0;
+}
+
+void
 conn_answered(struct connection *c, int closing)
 {
 	conn_deadline(c, DEADLINE_NONE);
-	if (c->credential.len > 0) {
-		explicit_bzero(c->in.data + (c->credential.ptr -
-		    (const char *)c->in.data), c->credential.len);
-		c->credential.len = 0;
-	}
+	conn_forget_credential(c);
 	if (c->fd == -1) {
 		if (c->question == QUESTION_NONE)
 			conn_release(c);
@@ -333,7 +344,7 @@ conn_answered(struct connection *c, int closing)
 	http_begin(&c->http);
 	c->state = CONN_READING;
 	conn_deadline(c, DEADLINE_IDLE);
-	set_reading(c, 1);
+	set_reading(c, !c->eof);
 	if (c->in.len > 0)
 		conn_process(c);
 }
@@ -369,7 +380,9 @@ wait_for_more(struct connection *c)
 	    DEADLINE_BODY;
 
 	/* The clock of a part starts once: trickling does not wind it up. */
-	if (c->deadline != kind)
+	if (c->eof)
+		conn_close(c);
+	else if (c->deadline != kind)
 		conn_deadline(c, kind);
 }
 
@@ -384,7 +397,7 @@ process_once(struct connection *c)
 		conn_deadline(c, DEADLINE_WRITE);
 		return;
 	}
-	set_reading(c, 1);
+	set_reading(c, !c->eof);
 	if (c->fd == -1)
 		return;
 	switch (http_feed(&c->http, &c->in)) {
@@ -430,7 +443,7 @@ read_request(struct connection *c)
 	ssize_t n;
 
 	if (memory > MEMORY_MAX) {
-		answer_overloaded(c, "too much memory is in use");
+		route_overloaded(c);
 		return;
 	}
 	if ((to = buffer_reserve(&c->in, want)) == NULL) {
@@ -510,7 +523,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* ---- accepting --------------------------------------------------------- */
+/* ---- the beginning of a connection -------------------------------------- */
 
 static void
 print_peer(char *out, size_t size, const struct sockaddr_storage *ss)
@@ -533,7 +546,7 @@ print_peer(char *out, size_t size, const struct sockaddr_storage *ss)
 	}
 }
 
-static void
+void
 conn_new(int fd, const struct sockaddr_storage *ss)
 {
 	struct connection *c;
@@ -560,44 +573,8 @@ conn_new(int fd, const struct sockaddr_storage *ss)
 	conn_deadline(c, DEADLINE_HEAD);
 }
 
-static void
-accept_pause(int for_a_while)
-{
-	static const struct timeval pause = { 0, ACCEPT_PAUSE_MS * 1000 };
-	size_t i;
-
-	accept_paused = 1;
-	for (i = 0; i < naccepting; i++)
-		(void)event_del(accepting[i]);
-	if (for_a_while)
-		(void)evtimer_add(accept_timer, &pause);
-}
-
-static void
-accept_resume(void)
-{
-	size_t i;
-
-	if (!accept_paused || listener.shutting_down ||
-	    sockets >= CONNECTIONS_MAX)
-		return;
-	accept_paused = 0;
-	for (i = 0; i < naccepting; i++)
-		(void)event_add(accepting[i], NULL);
-}
-
-static void
-on_accept_timer(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	accept_resume();
-}
-
-/* The longest idle client makes room for one that has something to ask. */
-static int
-make_room(void)
+int
+http_make_room(void)
 {
 	struct connection *c = TAILQ_FIRST(&timed[DEADLINE_IDLE]);
 
@@ -607,86 +584,15 @@ make_room(void)
 	return 0;
 }
 
-static void
-on_acceptable(evutil_socket_t fd, short what, void *arg)
-{
-	struct sockaddr_storage ss;
-	socklen_t len;
-	int i, client;
-
-	(void)what;
-	(void)arg;
-	for (i = 0; i < ACCEPT_BATCH && !accept_paused; i++) {
-		if (sockets >= CONNECTIONS_MAX && make_room() == -1) {
-			accept_pause(0);
-			return;
-		}
-		len = sizeof(ss);
-		memset(&ss, 0, sizeof(ss));
-		client = accept4(fd, (struct sockaddr *)&ss, &len,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client != -1) {
-			conn_new(client, &ss);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM) {
-			log_errno("accept");
-			if (make_room() == -1)
-				accept_pause(1);
-		}
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
-	}
-}
-
-static int
-make_timers(void)
+int
+http_init(void)
 {
 	size_t i;
 
-	if (deadline_timer != NULL)
-		return 0;
 	for (i = 0; i < DEADLINE_MAX; i++)
 		TAILQ_INIT(&timed[i]);
 	deadline_timer = evtimer_new(child.base, on_deadline, NULL);
-	accept_timer = evtimer_new(child.base, on_accept_timer, NULL);
-	return deadline_timer == NULL || accept_timer == NULL ? -1 : 0;
-}
-
-int
-http_listen(int fd)
-{
-	static const int on = 1;
-	struct event *ev;
-
-	if (naccepting == LISTENS_PER_MAX || make_timers() == -1 ||
-	    evutil_make_socket_nonblocking(fd) == -1 ||
-	    (ev = event_new(child.base, fd, EV_READ | EV_PERSIST,
-	    on_acceptable, NULL)) == NULL) {
-		close(fd);
-		return -1;
-	}
-	/* Accepted sockets inherit it; answers are whole when they are sent. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	accepting[naccepting++] = ev;
-	if (listener.shutting_down || accept_paused)
-		return 0;
-	return event_add(ev, NULL);
-}
-
-void
-http_accept_stop(void)
-{
-	size_t i;
-
-	for (i = 0; i < naccepting; i++) {
-		evutil_socket_t fd = event_get_fd(accepting[i]);
-
-		event_free(accepting[i]);
-		close(fd);
-	}
-	naccepting = 0;
+	return deadline_timer == NULL ? -1 : 0;
 }
 
 void

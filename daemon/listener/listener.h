@@ -9,7 +9,8 @@
  *   jsonrpc.c     body -> envelope, pure
  *   mcp.c         envelope and fields -> what is asked, in which era, pure
  *   mcp_reply.c   results and errors as JSON, pure
- *   http.c        connections: accept, read, write, deadlines
+ *   accept.c      listening sockets
+ *   http.c        connections: read, write, deadlines
  *   route.c       a whole request -> an answer at once, or a question
  *   question.c    questions to authd, calls to handlers
  *   answer.c      decisions and results -> responses
@@ -22,6 +23,8 @@
 #define LISTENER_LISTENER_H
 
 #include "../../common/compat.h"
+
+#include <sys/socket.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +70,7 @@
 #define HANDLER_MS		35000	/* to wait for a handler's result */
 #define DRAIN_MS		9000	/* to finish after MSG_SHUTDOWN */
 #define ACCEPT_PAUSE_MS		200	/* after the system ran out of something */
+#define WARN_MS			1000	/* between two warnings of one kind */
 #define UNREADY_MS		3000	/* after an `overloaded', without a success */
 
 #define RETRY_DEFAULT		1	/* seconds of Retry-After, if none was said */
@@ -313,6 +317,14 @@ void	mcp_ping_body(struct buffer *, const struct mcp_request *);
 void	mcp_list_body(struct buffer *, const struct mcp_request *,
 	    const struct mcp_server *, struct slice tools);
 
+/* ---- accept.c ---------------------------------------------------------- */
+
+/* Takes ownership of a listening socket. */
+int	accept_start(int fd);
+/* There may be room again. */
+void	accept_resume(void);
+void	accept_stop(void);
+
 /* ---- http.c ------------------------------------------------------------ */
 
 enum conn_state {
@@ -417,9 +429,11 @@ extern struct listener listener;
 
 /* Milliseconds, read once a turn. */
 uint64_t turn_ms(void);
-/* Takes ownership of fd. */
-int	http_listen(int fd);
-void	http_accept_stop(void);
+int	http_init(void);
+/* Takes ownership of an accepted socket. */
+void	conn_new(int fd, const struct sockaddr_storage *);
+/* Closes the client that has been idle longest; -1: none is. */
+int	http_make_room(void);
 /* At the end of each turn: answers leave, the dead are freed. */
 void	http_turn(void);
 size_t	http_connections(void);
@@ -427,12 +441,16 @@ size_t	http_connections(void);
 void	http_drain(void);
 /* What a request asks for is known: no deadline for the client now. */
 void	conn_deadline(struct connection *, enum deadline);
+/* Something stands in c->out: it leaves at the end of the turn. */
+void	http_flush_soon(struct connection *);
 /* The answer stands in c->out: send it, then read on or close. */
 void	conn_answered(struct connection *, int close);
 /* The client is given up; the structure stays while its question is open. */
 void	conn_close(struct connection *);
 /* The question of a connection whose client is gone has ended. */
 void	conn_release(struct connection *);
+/* Clears the credential: it is decided. */
+void	conn_forget_credential(struct connection *);
 /* Frees what the input holds: a late report needs none of it. */
 void	conn_forget_input(struct connection *);
 
@@ -444,7 +462,8 @@ void	route_request(struct connection *);
 /* Asks for the record of a refusal that is then answered. */
 void	route_refuse(struct connection *, int status, enum reason,
 	    const char *message, int close);
-int	route_init(void);
+/* As route_refuse(), a 503: a bound of this process is reached. */
+void	route_overloaded(struct connection *);
 
 /* ---- question.c -------------------------------------------------------- */
 
@@ -456,8 +475,6 @@ void	question_late(struct connection *);
 void	question_cancel(struct connection *);
 /* A peer arrived; takes ownership of fd. */
 void	question_peer(const struct msg_peer *, int fd);
-/* Opens a place in a handler's queue for c; -1: there is none. */
-int	question_reserve(struct connection *);
 size_t	questions_open(void);
 /* Whether authd and a handler are there and take questions. */
 int	questions_ready(void);

@@ -13,13 +13,6 @@
 
 static struct json json;	/* of one body at a time; keeps its table */
 
-int
-route_init(void)
-{
-	json_init(&json);
-	return 0;
-}
-
 static void
 count(struct connection *c)
 {
@@ -45,12 +38,27 @@ no_message(struct mcp_request *mcp)
 	mcp->client[0] = mcp->traceparent[0] = '\0';
 }
 
+/* Plans the answer and asks for its record. */
+static void
+report(struct connection *c, const struct refusal *refusal)
+{
+	log_debug("request refused: %s: %s: %d", c->peer,
+	    reason_name(refusal->reason), refusal->status);
+	count(c);
+	no_message(&c->mcp);
+	c->ask = ASK_REPORT;
+	c->refusal = *refusal;
+	question_open(c);
+}
+
 static int
 refuse(struct connection *c, int status, enum reason reason,
     const char *message, const char *allow)
 {
-	route_refuse(c, status, reason, message, http_has_body(&c->http));
-	c->refusal.allow = allow;
+	struct refusal refusal = { status, OUTCOME_BAD_REQUEST, reason,
+	    message, allow, 0, http_has_body(&c->http) };
+
+	report(c, &refusal);
 	return 1;
 }
 
@@ -58,17 +66,19 @@ void
 route_refuse(struct connection *c, int status, enum reason reason,
     const char *message, int closing)
 {
-	log_debug("request refused: %s: %s: %d", c->peer, reason_name(reason),
-	    status);
-	count(c);
-	no_message(&c->mcp);
-	c->ask = ASK_REPORT;
-	c->refusal.status = status;
-	c->refusal.outcome = OUTCOME_BAD_REQUEST;
-	c->refusal.reason = reason;
-	c->refusal.message = message;
-	c->refusal.close = closing;
-	question_open(c);
+	struct refusal refusal = { status, OUTCOME_BAD_REQUEST, reason,
+	    message, NULL, 0, closing };
+
+	report(c, &refusal);
+}
+
+void
+route_overloaded(struct connection *c)
+{
+	struct refusal refusal = { 503, OUTCOME_OVERLOADED, REASON_QUEUE_FULL,
+	    NULL, NULL, 0, 1 };
+
+	report(c, &refusal);
 }
 
 static int

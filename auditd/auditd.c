@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * auditd: the only process that writes the trail.  Reports come from authd
+ * and the handlers; what they make (join.c) is gathered for one turn of the
+ * loop, made durable with one fdatasync (journal.c), and acknowledged in the
+ * same turn.  Where that fails nothing is acknowledged, and nothing that was
+ * asked for leaves the daemon.  The senders are not trusted: a malformed
+ * report ends their connection.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "../common/compat.h"
+#include "../common/crypt.h"
+#include "../common/log.h"
+#include "../common/proc.h"
+#include "../pledge/sandbox.h"
+#include "auditd.h"
+
+#define PEERS_MAX	(HANDLERS_MAX + 1)
+#define SWEEP_MS	1000
+#define DRAIN_END_MS	2000	/* at the end, for what is not in Postgres */
+#define END_POLL_MS	20
+
+struct peer {
+	struct channel	*channel;	/* NULL: the place is free */
+	enum role	 role;
+	uint32_t	 index;
+	uint32_t	 instance;
+	uint32_t	 id;		/* of this connection; struct report */
+	struct buffer	 acks;		/* u64 numbers, to be sent */
+	struct buffer	 nacks;
+};
+
+static struct {
+	char			*namespace;
+	char			*node;
+	char			*path;
+	char			*dsn;
+	char			*digest;
+	uint64_t		 limit;
+	uint64_t		 segment;
+	enum audit_failure	 on_failure;
+} conf;
+static struct join_tool *tools;
+static size_t ntools, tools_max;
+static struct join_conf join;
+static struct journal *journal;
+static struct peer peers[PEERS_MAX];
+static uint32_t last_id;
+static struct report *due;	/* whose reports the group carries */
+static size_t ndue, due_max;
+static struct event *sweep_timer;
+static struct event *end_timer;
+static uint64_t end_ms;
+static uint64_t lost;		/* records that were let go (continue) */
+static int over_limit;
+static int drains;		/* Postgres is configured */
+static int ending;
+
+/* ---- configuration ----------------------------------------------------- */
+
+static int
+configure(const struct frame *f)
+{
+	struct msg_conf_tool_digest t;
+	struct msg_conf_auditd m;
+
+	if (f->type == MSG_CONF_AUDITD) {
+		if (conf.path != NULL || get_conf_auditd(f, &m) == -1)
+			return -1;
+		conf.namespace = slice_dup(m.namespace);
+		conf.node = slice_dup(m.node);
+		conf.path = slice_dup(m.journal);
+		conf.dsn = slice_dup(m.dsn);
+		conf.digest = slice_dup(m.config_digest);
+		conf.limit = m.limit;
+		conf.segment = m.segment;
+		conf.on_failure = (enum audit_failure)m.on_failure;
+		tools_max = m.tools;
+		tools = calloc(tools_max + 1, sizeof(*tools));
+		if (conf.namespace == NULL || conf.node == NULL ||
+		    conf.path == NULL || conf.dsn == NULL ||
+		    conf.digest == NULL || tools == NULL)
+			return -1;
+		return 0;
+	}
+	if (f->type != MSG_CONF_TOOL_DIGEST || ntools == tools_max ||
+	    get_conf_tool_digest(f, &t) == -1)
+		return -1;
+	memcpy(tools[ntools].name, t.name.ptr, t.name.len);
+	memcpy(tools[ntools].digest, t.digest.ptr, t.digest.len);
+	memcpy(tools[ntools].source, t.source.ptr, t.source.len);
+	tools[ntools++].writes = t.writes;
+	return 0;
+}
+
+/* ---- acknowledging ----------------------------------------------------- */
+
+static struct peer *
+peer_by_id(uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; id != 0 && i < PEERS_MAX; i++)
+		if (peers[i].channel != NULL && peers[i].id == id)
+			return &peers[i];
+	return NULL;
+}
+
+static void
+answer(struct report report, int durable)
+{
+	struct peer *p;
+
+	/* One that is gone asks again by its next connection. */
+	if ((p = peer_by_id(report.peer)) != NULL)
+		put_u64(durable ? &p->acks : &p->nacks, report.number);
+}
+
+static void
+send_answers(struct peer *p, struct buffer *numbers, uint16_t type)
+{
+	size_t at, len;
+
+	for (at = 0; at < numbers->len; at += len) {
+		len = numbers->len - at;
+		if (len > ACKS_MAX * sizeof(uint64_t))
+			len = ACKS_MAX * sizeof(uint64_t);
+		if (channel_send(p->channel, type, 0, numbers->data + at,
+		    len) == -1)
+			break;
+	}
+	if (numbers->bad)
+		log_warn("no memory for acknowledgements: %s",
+		    channel_name(p->channel));
+	buffer_clear(numbers);
+}
+
+static void
+on_due(struct report report)
+{
+	struct report *grown;
+	size_t max;
+
+	if (report.peer == 0)
+		return;
+	if (ndue == due_max) {
+		max = due_max == 0 ? 1024 : 2 * due_max;
+		if ((grown = reallocarray(due, max, sizeof(*due))) == NULL) {
+			answer(report, 0);
+			return;
+		}
+		due = grown;
+		due_max = max;
+	}
+	due[ndue++] = report;
+}
+
+static void
+on_refuse(struct report report)
+{
+	if (report.peer != 0)
+		answer(report, 0);
+}
+
+/* ---- the group --------------------------------------------------------- */
+
+/* `limit': what Postgres has not taken yet may fill so much and no more. */
+static int
+within_limit(void)
+{
+	int over = conf.limit != 0 && drains &&
+	    drain_backlog() + journal_grouped(journal) > conf.limit;
+
+	if (over && !over_limit)
+		log_warn("audit journal: over its limit of %llu bytes that are "
+		    "not in Postgres yet%s", (unsigned long long)conf.limit,
+		    conf.on_failure == FAILURE_CONTINUE ? "" :
+		    ": calls are refused");
+	else if (!over && over_limit)
+		log_info("audit journal: within its limit again");
+	over_limit = over;
+	return !over || conf.on_failure == FAILURE_CONTINUE;
+}
+
+static int
+on_append(const struct record *r)
+{
+	int begins = r->kind == RECORD_INTENT || r->kind == RECORD_REFUSAL ||
+	    (r->kind == RECORD_CALL && r->outcome != OUTCOME_UNKNOWN &&
+	    r->outcome != OUTCOME_SUPERSEDED);
+
+	/* What ends a call or tells an event is recorded in any case. */
+	if (begins && !within_limit())
+		return -1;
+	return journal_append(journal, r);
+}
+
+/* What was let go is told by a record as soon as there can be one. */
+static void
+tell_lost(void)
+{
+	char detail[64];
+
+	if (lost == 0 || journal_failed(journal))
+		return;
+	(void)snprintf(detail, sizeof(detail), "{\"records\":%llu}",
+	    (unsigned long long)lost);
+	join_event("lost", detail);
+	lost = 0;
+}
+
+static void
+commit(void)
+{
+	size_t i, bytes = journal_grouped(journal);
+	size_t records = journal_group_records(journal);
+	int durable = journal_commit(journal) == 0;
+
+	if (!durable && conf.on_failure == FAILURE_CONTINUE) {
+		if (lost == 0)
+			log_warn("calls are served without a record: audit is "
+			    "set to continue on failure");
+		lost += records;
+	}
+	if (!durable && conf.on_failure == FAILURE_STOP && !child.stop) {
+		log_warn("stopping: audit is set to stop on failure");
+		child.stop = 1;
+	}
+	join_settled(durable || conf.on_failure == FAILURE_CONTINUE);
+	for (i = 0; i < ndue; i++)
+		answer(due[i], durable ||
+		    conf.on_failure == FAILURE_CONTINUE);
+	ndue = 0;
+	if (durable && records > 0) {
+		drain_kick(bytes);
+		tell_lost();
+	}
+}
+
+static void
+turn(void)
+{
+	static const struct timeval sweep_pause = { SWEEP_MS / 1000, 0 };
+	size_t i;
+
+	/*
+	 * authd queued its decision before the ticket left it: where a report
+	 * is faster than its decision, that one is in the socket already.
+	 */
+	if (join_held() > 0)
+		for (i = 0; i < PEERS_MAX; i++)
+			if (peers[i].channel != NULL &&
+			    peers[i].role == ROLE_AUTHD)
+				channel_drain(peers[i].channel);
+	if (ndue > 0 || journal_group_records(journal) > 0)
+		commit();
+	/* Nothing ticks while nothing is open. */
+	if (join_pending() > 0 && !event_pending(sweep_timer, EV_TIMEOUT, NULL))
+		(void)event_add(sweep_timer, &sweep_pause);
+	for (i = 0; i < PEERS_MAX; i++) {
+		if (peers[i].channel == NULL)
+			continue;
+		if (peers[i].acks.len > 0)
+			send_answers(&peers[i], &peers[i].acks, MSG_AUDIT_ACK);
+		if (peers[i].nacks.len > 0)
+			send_answers(&peers[i], &peers[i].nacks,
+			    MSG_AUDIT_NACK);
+	}
+}
+
+/* ---- peers ------------------------------------------------------------- */
+
+static int
+on_report(struct channel *ch, const struct frame *f, void *arg)
+{
+	static struct msg_audit_decision decision;
+	static struct msg_audit_call call;
+	struct peer *p = arg;
+	struct report report = { p->id, f->id };
+	uint64_t now = now_ms();
+
+	(void)ch;
+	if (f->type == MSG_AUDIT_DECISION && p->role == ROLE_AUTHD) {
+		if (get_audit_decision(f, &decision) == -1)
+			return -1;
+		join_decision(report, f, &decision, now);
+	} else if (f->type == MSG_AUDIT_INTENT && p->role == ROLE_HANDLER) {
+		if (get_audit_call(f, &call) == -1)
+			return -1;
+		join_intent(report, p->instance, f, &call, now);
+	} else if (f->type == MSG_AUDIT_OUTCOME && p->role == ROLE_HANDLER) {
+		if (get_audit_call(f, &call) == -1)
+			return -1;
+		join_outcome(report, p->instance, f, &call, now);
+	} else {
+		return -1;
+	}
+	if (journal_grouped(journal) > GROUP_MAX / 2)
+		commit();
+	return 0;
+}
+
+static void
+peer_clear(struct peer *p)
+{
+	p->channel = NULL;
+	p->id = 0;
+	buffer_free(&p->acks);
+	buffer_free(&p->nacks);
+}
+
+static void
+on_peer_closed(struct channel *ch, void *arg)
+{
+	struct peer *p = arg;
+	enum role role = p->role;
+	uint32_t instance = p->instance;
+
+	log_debug("peer gone: %s", channel_name(ch));
+	peer_clear(p);
+	if (role == ROLE_AUTHD)
+		join_authd_down(now_ms());
+	else
+		join_handler_down(instance, now_ms());
+}
+
+/* The place of this role and index, or a free one; NULL: too many. */
+static struct peer *
+peer_place(enum role role, uint32_t index)
+{
+	struct peer *free_place = NULL;
+	size_t i;
+
+	for (i = 0; i < PEERS_MAX; i++) {
+		if (peers[i].channel == NULL) {
+			if (free_place == NULL)
+				free_place = &peers[i];
+		} else if (peers[i].role == role && peers[i].index == index) {
+			return &peers[i];
+		}
+	}
+	return free_place;
+}
+
+/* Another process in the place of one whose last words may be unread. */
+static void
+peer_replace(struct peer *p, uint32_t instance)
+{
+	struct channel *ch = p->channel;
+
+	if (ch == NULL)
+		return;
+	channel_drain(ch);
+	/* Its end may have been among what was read. */
+	if (p->channel != ch)
+		return;
+	channel_close(ch);
+	if (p->role == ROLE_HANDLER && p->instance != instance) {
+		peer_clear(p);
+		join_handler_down(p->instance, now_ms());
+	} else {
+		peer_clear(p);
+	}
+}
+
+static void
+on_peer(const struct msg_peer *m, int fd)
+{
+	static const struct channel_ops ops = {
+		.frame = on_report, .closed = on_peer_closed
+	};
+	char name[32];
+	struct peer *p;
+
+	p = m->role == ROLE_AUTHD || m->role == ROLE_HANDLER ?
+	    peer_place((enum role)m->role, m->index) : NULL;
+	if (p == NULL) {
+		log_warn("peer refused: %s %u", role_name((enum role)m->role),
+		    m->index);
+		close(fd);
+		return;
+	}
+	peer_replace(p, m->instance);
+	(void)snprintf(name, sizeof(name), "%s %u",
+	    role_name((enum role)m->role), m->index);
+	if ((p->channel = channel_new(child.base, fd, name, 0, &ops, p)) ==
+	    NULL) {
+		log_errno("peer %s", name);
+		close(fd);
+		return;
+	}
+	p->role = (enum role)m->role;
+	p->index = m->index;
+	p->instance = m->instance;
+	/* 0 is nobody. */
+	if (++last_id == 0)
+		last_id = 1;
+	p->id = last_id;
+	buffer_init(&p->acks, REPORTS_MAX * 2 * sizeof(uint64_t));
+	buffer_init(&p->nacks, REPORTS_MAX * 2 * sizeof(uint64_t));
+	if (p->role == ROLE_AUTHD)
+		join_authd_up();
+	else
+		join_handler_up(p->instance);
+}
+
+/* ---- start ------------------------------------------------------------- */
+
+static uint64_t
+durable_seq(void)
+{
+	return journal_seq(journal);
+}
+
+static int
+open_journal(void)
+{
+	struct journal_conf jc = {
+		.path = conf.path, .segment = conf.segment,
+		.replay = join_replay,
+	};
+	uint8_t hash[DIGEST_LEN];
+	uint64_t seq;
+
+	if ((journal = journal_open(&jc, &journal_io_system)) == NULL ||
+	    arguments_key(journal_dir(journal)) == -1 ||
+	    drain_cursor(journal_dir(journal), &seq, hash) == -1)
+		return -1;
+	if (seq > journal_seq(journal)) {
+		log_warn("audit journal has been tampered with: it ends with "
+		    "record %llu, but Postgres has record %llu: going on "
+		    "behind that", (unsigned long long)journal_seq(journal),
+		    (unsigned long long)seq);
+		journal_skip_to(journal, seq, hash);
+	}
+	return 0;
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	join_sweep(now_ms());
+}
+
+static void
+start_event(void)
+{
+	char detail[128];
+
+	(void)snprintf(detail, sizeof(detail),
+	    "{\"version\":\"%s\",\"boot\":\"%016llx\"}", VERSION,
+	    (unsigned long long)child.boot_id);
+	join_event("start", detail);
+}
+
+static int
+prepare(void)
+{
+	struct drain_conf dc = {
+		.base = child.base, .dsn = conf.dsn, .node = conf.node,
+		.durable = durable_seq,
+	};
+	size_t bytes;
+
+	if (conf.path == NULL || ntools != tools_max)
+		return -1;
+	join.node = conf.node;
+	join.namespace = conf.namespace;
+	join.config_digest = conf.digest;
+	join.instance = child.instance;
+	join.tools = tools;
+	join.ntools = ntools;
+	join.append = on_append;
+	join.due = on_due;
+	join.refuse = on_refuse;
+	join_init(&join, now_ms());
+	if (open_journal() == -1)
+		return -1;
+	dc.dir = journal_dir(journal);
+	if (drain_open(&dc) == -1)
+		return -1;
+	drains = conf.dsn[0] != '\0';
+	freezero(conf.dsn, strlen(conf.dsn) + 1);
+	conf.dsn = NULL;
+	if (conf.on_failure == FAILURE_CONTINUE)
+		log_warn("audit is set to continue on failure: calls may be "
+		    "served without a record");
+	sweep_timer = evtimer_new(child.base, on_sweep, NULL);
+	if (sweep_timer == NULL)
+		return -1;
+	start_event();
+	bytes = journal_grouped(journal);
+	/* A journal that can't be written is no start. */
+	if (journal_commit(journal) == -1)
+		return conf.on_failure == FAILURE_CONTINUE ? 0 : -1;
+	join_settled(1);
+	drain_kick(bytes);
+	return 0;
+}
+
+static int
+confine(void)
+{
+	struct sandbox_needs needs;
+
+	sandbox_needs_init(&needs);
+	sandbox_path(&needs, conf.path, SANDBOX_WRITE);
+	drain_needs(&needs);
+	return sandbox_enter(ROLE_AUDITD, &needs);
+}
+
+/* ---- orders ------------------------------------------------------------ */
+
+static int
+control(const struct frame *f)
+{
+	char text[512];
+	int n;
+
+	if (f->type != MSG_STATUS_ASK)
+		return -1;
+	n = snprintf(text, sizeof(text),
+	    "audit_state %s\naudit_seq %llu\naudit_pending %zu\n"
+	    "audit_undrained_bytes %llu\naudit_lost %llu\n"
+	    "postgres_state %s\npostgres_seq %llu\npostgres_rejected %llu\n",
+	    journal_failed(journal) ? "failed" : over_limit ? "full" : "ok",
+	    (unsigned long long)journal_seq(journal), join_pending(),
+	    (unsigned long long)drain_backlog(), (unsigned long long)lost,
+	    drain_state(), (unsigned long long)drain_seq(),
+	    (unsigned long long)drain_rejected());
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return -1;
+	(void)channel_send(child.control, MSG_STATUS, f->id, text, (size_t)n);
+	return 0;
+}
+
+static void
+on_end_timer(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval pause = { 0, END_POLL_MS * 1000 };
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (strcmp(drain_state(), "off") == 0 ||
+	    drain_seq() >= journal_seq(journal) || now_ms() >= end_ms ||
+	    event_add(end_timer, &pause) == -1) {
+		if (strcmp(drain_state(), "off") != 0 &&
+		    drain_seq() < journal_seq(journal))
+			log_info("records %llu to %llu reach Postgres after "
+			    "the next start",
+			    (unsigned long long)drain_seq() + 1,
+			    (unsigned long long)journal_seq(journal));
+		child.stop = 1;
+	}
+}
+
+/* The others have ended before: what is open now stays without outcome. */
+static void
+begin_end(void)
+{
+	static const struct timeval at_once = { 0, 0 };
+	size_t i;
+
+	if (ending)
+		return;
+	ending = 1;
+	for (i = 0; i < PEERS_MAX; i++)
+		if (peers[i].channel != NULL)
+			channel_drain(peers[i].channel);
+	join_finish(now_ms());
+	turn();
+	join_event("stop", NULL);
+	turn();
+	end_ms = now_ms() + DRAIN_END_MS;
+	end_timer = evtimer_new(child.base, on_end_timer, NULL);
+	if (end_timer == NULL || event_add(end_timer, &at_once) == -1)
+		child.stop = 1;
+}
+
+int
+main(void)
+{
+	static const struct child_ops ops = {
+		.configure = configure, .prepare = prepare, .confine = confine,
+		.peer = on_peer, .control = control, .shutdown = begin_end,
+		.turn = turn,
+	};
+	int rc;
+
+	rc = child_main(ROLE_AUDITD, &ops);
+	drain_close();
+	journal_close(journal);
+	return rc;
+}

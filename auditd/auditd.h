@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What the files of auditd offer each other.  auditd.c is the process and its
+ * peers; join.c makes records of reports; seen.c remembers which are written;
+ * compose.c and arguments.c say what stands in one; journal.c makes
+ * records durable; postgres.c and rows.c carry them on to the table.
+ */
+
+#ifndef AUDITD_AUDITD_H
+#define AUDITD_AUDITD_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/buffer.h"
+#include "../common/frame.h"
+#include "../common/message.h"
+#include "../common/record.h"
+#include "../common/segment.h"
+
+#define SEGMENT_DEFAULT	(64ULL << 20)	/* bytes after which a segment ends */
+#define SEGMENT_MIN	4096		/* bytes; tests make small ones */
+#define GROUP_MAX	(8U << 20)	/* bytes of one group commit */
+#define PENDING_MAX	65536		/* decisions whose outcome is awaited */
+#define SEEN_MAX	32768		/* ids of each of two generations */
+#define REPLAY_MAX	65536		/* records looked at again at start */
+#define HELD_MS		5000		/* an outcome waits for its decision */
+#define PENDING_MS	120000		/* a decision waits for its outcome */
+#define GRACE_MS	5000		/* after start, for peers to turn up */
+#define DEAD_MAX	256		/* dead handlers that are remembered */
+
+/* ---- journal.c --------------------------------------------------------- */
+
+/* Every call that can fail, so that a test can make it fail. */
+struct journal_io {
+	ssize_t	(*write)(int, const void *, size_t);
+	int	(*fdatasync)(int);
+	int	(*fsync)(int);
+	int	(*ftruncate)(int, off_t);
+	int	(*fstat)(int, struct stat *);
+	int	(*fstatat)(int, const char *, struct stat *, int);
+	int	(*openat)(int, const char *, int, mode_t);
+};
+extern const struct journal_io journal_io_system;
+
+struct journal_conf {
+	const char	*path;		/* of the folder; kept by the caller */
+	uint64_t	 segment;	/* bytes; 0: SEGMENT_DEFAULT */
+	/*
+	 * Each record of the last REPLAY_MAX, oldest first, while the journal
+	 * is opened; may be NULL.  The line is gone when it returns.
+	 */
+	void	(*replay)(const struct record_view *, struct slice line, void *);
+	void	*arg;
+};
+
+struct journal;
+/*
+ * Locks the folder, repairs a torn end, checks the last segment's chain.
+ * Returns NULL after a log line that says why.
+ */
+struct journal *journal_open(const struct journal_conf *,
+	    const struct journal_io *);
+void	 journal_close(struct journal *);
+/*
+ * Adds one record to the group.  Returns 0, or -1: too large, or no memory.
+ * Where journal_grouped() passes GROUP_MAX, commit first.
+ */
+int	 journal_append(struct journal *, const struct record *);
+size_t	 journal_grouped(const struct journal *);	/* bytes */
+size_t	 journal_group_records(const struct journal *);
+/*
+ * Makes the group durable.  Returns 0, or -1 after a log line: nothing of the
+ * group is in the journal then, and the group is empty.
+ */
+int	 journal_commit(struct journal *);
+uint64_t journal_seq(const struct journal *);	/* of the last durable record */
+int	 journal_failed(const struct journal *);
+int	 journal_dir(const struct journal *);
+/* The last record's hash. */
+void	 journal_hash(const struct journal *, uint8_t [DIGEST_LEN]);
+/*
+ * Goes on behind seq, whose hash this is, where the journal ends earlier (its
+ * end was cut off, but Postgres has it): numbers are never given twice.
+ */
+void	 journal_skip_to(struct journal *, uint64_t seq,
+	    const uint8_t [DIGEST_LEN]);
+/* Reads a small file of the folder; NUL-terminated; -1 with errno. */
+ssize_t	 journal_file_read(int dir, const char *name, char *to, size_t size);
+/* Replaces it in one step, durably where asked; 0, or -1 with errno. */
+int	 journal_file_write(int dir, const char *name, const char *, size_t,
+	    int durable);
+/* Appends to a file of the folder, durably; 0, or -1 with errno. */
+int	 journal_file_append(int dir, const char *name, const char *, size_t);
+
+/* ---- seen.c ------------------------------------------------------------ */
+
+#define SEEN_REFUSED	0x01
+#define SEEN_INTENT	0x02
+#define SEEN_OUTCOME	0x04	/* from the handler's report */
+#define SEEN_UNKNOWN	0x08	/* closed by us, counted as a call */
+#define SEEN_SUPERSEDED	0x10	/* closed by us, not counted */
+#define SEEN_UNDECIDED	0x20	/* stands on a handler's word alone */
+
+void	 seen_init(void);
+void	 seen_free(void);
+/*
+ * What is written of a request.  What one handler reported without a decision
+ * says nothing about another's: handler is who asks, or whom authd named.
+ */
+unsigned int seen_get(const uint8_t id[REQUEST_ID_LEN], uint32_t handler);
+/* Adds flags; returns those that stood before, for seen_restore(). */
+unsigned int seen_add(const uint8_t id[REQUEST_ID_LEN], uint32_t handler,
+	    unsigned int flags);
+void	 seen_restore(const uint8_t id[REQUEST_ID_LEN], unsigned int flags);
+
+/* ---- arguments.c ------------------------------------------------------- */
+
+/* Makes or reads the key in the journal's folder; 0, or -1 after a log line. */
+int	 arguments_key(int dir);
+/* For tests. */
+void	 arguments_set_key(const uint8_t [KEY_LEN]);
+/*
+ * Appends the object for the record: the clear arguments without line breaks,
+ * the hidden ones as "hmac-sha256:<hex>".  Returns NULL, or why the arguments
+ * are not recorded (nothing is appended then).
+ */
+const char *arguments_write(struct buffer *, const struct msg_audit_call *);
+
+/* ---- join.c ------------------------------------------------------------ */
+
+/* Who is to be told when a report is durable. */
+struct report {
+	uint32_t	peer;		/* of auditd.c; 0: nobody */
+	uint64_t	number;
+};
+
+struct join_tool {
+	char		 name[NAME_LEN_MAX + 1];
+	char		 digest[HASH_TEXT_LEN + 1];
+	char		 source[NAME_LEN_MAX + 1];
+	int		 writes;
+};
+
+struct join_conf {
+	const char	*node;
+	const char	*namespace;
+	const char	*config_digest;
+	uint32_t	 instance;	/* auditd's own */
+	struct join_tool *tools;	/* sorted by join_init() */
+	size_t		 ntools;
+	/* Adds a record to the group; 0, or -1: it can't be. */
+	int	(*append)(const struct record *);
+	/* Tells the sender when the group's fate is known. */
+	void	(*due)(struct report);
+	/* Tells it now that the report was not recorded. */
+	void	(*refuse)(struct report);
+};
+
+void	 join_init(const struct join_conf *, uint64_t now_ms);
+void	 join_free(void);
+/* Each takes one report, checked by get_audit_*(). */
+void	 join_decision(struct report, const struct frame *,
+	    const struct msg_audit_decision *, uint64_t now_ms);
+void	 join_intent(struct report, uint32_t handler, const struct frame *,
+	    const struct msg_audit_call *, uint64_t now_ms);
+void	 join_outcome(struct report, uint32_t handler, const struct frame *,
+	    const struct msg_audit_call *, uint64_t now_ms);
+/* From the journal, at start. */
+void	 join_replay(const struct record_view *, struct slice line, void *);
+void	 join_event(const char *name, const char *detail_json);
+/* Peers come and go. */
+void	 join_handler_up(uint32_t instance);
+void	 join_handler_down(uint32_t instance, uint64_t now_ms);
+void	 join_authd_up(void);
+void	 join_authd_down(uint64_t now_ms);
+/* How many wait for their decision: worth a look at authd's channel. */
+size_t	 join_held(void);
+size_t	 join_pending(void);
+/* What is overdue becomes a record; call about once a second. */
+void	 join_sweep(uint64_t now_ms);
+/* Everything that is open becomes a record: the end. */
+void	 join_finish(uint64_t now_ms);
+/* The fate of the group: what was in it is settled, or open again. */
+void	 join_settled(int durable);
+
+/* ---- compose.c --------------------------------------------------------- */
+
+/* What all records of this run say; kept by the caller. */
+void	 compose_init(const struct join_conf *);
+void	 compose_free(void);
+/* Each starts from an empty record; slices point into the messages. */
+void	 compose_refusal(struct record *, const struct msg_audit_decision *);
+void	 compose_event(struct record *, const char *name, const char *detail);
+/*
+ * A call: what authd decided (may be NULL), what the handler said (may be
+ * NULL), which handler.  late: after the call was closed without it.
+ */
+void	 compose_call(struct record *, enum record_kind,
+	    const struct msg_audit_decision *, const struct msg_audit_call *,
+	    uint32_t handler, int late);
+/* A call of which only the line of its intent is known. */
+int	 compose_from_line(struct record *, const char *line, size_t len);
+/* The handler that an intent's line names; 0: none. */
+uint32_t compose_handler(const struct record_view *);
+
+/* ---- postgres.c, position.c, dsn.c, rows.c ------------------------------------------------ */
+
+struct event_base;
+struct sandbox_needs;
+
+struct drain_conf {
+	struct event_base	*base;
+	const char		*dsn;
+	const char		*node;
+	int			 dir;		/* of the journal */
+	uint64_t		(*durable)(void);	/* journal_seq() */
+	unsigned int		 deadline_ms;	/* of one step; 0: the default */
+	unsigned int		 batch;		/* rows; 0: the default */
+};
+
+/* Reads the cursor: 0, or -1 after a log line.  seq 0: nothing drained. */
+int	 drain_cursor(int dir, uint64_t *seq, uint8_t hash[DIGEST_LEN]);
+/* Before the sandbox; 0, or -1 after a log line. */
+int	 drain_open(const struct drain_conf *);
+void	 drain_close(void);
+void	 drain_needs(struct sandbox_needs *);
+/* So many bytes of new records are durable. */
+void	 drain_kick(size_t bytes);
+uint64_t drain_seq(void);		/* of the last row known to be stored */
+uint64_t drain_backlog(void);		/* bytes of the journal behind it */
+uint64_t drain_rejected(void);		/* rows that the table did not take */
+const char *drain_state(void);
+
+/* Where the drain stands in the journal. */
+struct position {
+	int		 dir;		/* not owned */
+	uint64_t	 seq;		/* of the last record handed out */
+	uint64_t	 segment;	/* its name; 0: none found yet */
+	off_t		 offset;	/* behind that record */
+};
+/* Right behind seq.  *behind: bytes of all segments from there on. */
+int	 position_seek(struct position *, int dir, uint64_t seq,
+	    uint64_t *behind);
+/*
+ * Calls each for every line up to seq `until', at most `max' of them and about
+ * `max_bytes', and moves on.  each returns -1 for a line that is no record.
+ * Returns how many were handed out, or -1 after a log line.
+ */
+int	 position_read(struct position *, uint64_t until, unsigned int max,
+	    size_t max_bytes, int (*each)(struct slice, void *), void *);
+
+/* A connection string, taken apart before the sandbox closes. */
+#define DSN_WORDS_MAX	64
+#define DSN_HOSTS_MAX	16
+struct dsn {
+	char		*word[DSN_WORDS_MAX + 1];	/* NULL-terminated */
+	char		*value[DSN_WORDS_MAX + 1];
+	size_t		 words;
+	char		*socket[DSN_HOSTS_MAX];	/* folders of Unix sockets */
+	size_t		 sockets;
+	uint16_t	 port[DSN_HOSTS_MAX];
+	size_t		 ports;
+	int		 resolve;	/* names must be looked up later on */
+};
+/* Looks host names up, once: a look-up in the loop would stop every call.
+ * Returns 0, or -1 after a log line that tells nothing of the string. */
+int	 dsn_parse(struct dsn *, const char *);
+void	 dsn_free(struct dsn *);
+void	 dsn_needs(const struct dsn *, struct sandbox_needs *);
+
+/* Rows of one statement, as arrays. */
+struct rows;
+struct rows *rows_new(void);
+void	 rows_free(struct rows *);
+void	 rows_clear(struct rows *);
+/* Adds a record; bare leaves the arguments out.  0, or -1: no record. */
+int	 rows_add(struct rows *, struct slice line, int bare);
+size_t	 rows_count(const struct rows *);
+const char *rows_statement(void);
+int	 rows_nparams(void);
+/* Finishes the arrays; NULL where memory ran out. */
+const char *const *rows_params(struct rows *);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+
+/* pontifexctl's parts: each takes the words behind its name. */
+
+#ifndef DAEMON_CTL_H
+#define DAEMON_CTL_H
+
+#define CTL_OK		0
+#define CTL_FAILED	1
+#define CTL_USAGE	2
+
+#define KEYFILE_DEFAULT	"/etc/pontifexd/keys"
+
+/* argv[0] is the command's name.  Return an exit code. */
+int	ctl_key(int argc, char **argv);
+int	ctl_audit(int argc, char **argv);
+
+#endif

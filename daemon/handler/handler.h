@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The handler's room.  A call comes from a listener with a ticket, is checked,
+ * recorded where it writes, run by its source, recorded, and answered; the
+ * files here each hold one of these steps.
+ */
+
+#ifndef HANDLER_HANDLER_H
+#define HANDLER_HANDLER_H
+
+#include <regex.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../common/compat.h"
+#include "../../common/frame.h"
+#include "../../common/identity.h"
+#include "../../common/json.h"
+#include "../../common/message.h"
+#include "../../pledge/sandbox.h"
+
+#define CALLS_MAX	4096	/* calls in this handler */
+#define AUDIT_WAIT_MS	5000	/* for an acknowledgement */
+#define SWEEP_MS	100	/* deadlines are looked at so often */
+#define BINDS_MAX	(PARAMS_MAX + ATTRIBUTES_MAX)
+
+struct source;
+
+struct param {
+	char		*name;
+	enum param_type	 type;
+	int		 required;
+	enum privacy	 privacy;
+	char		*default_json;	/* NULL: none */
+	struct json	 default_parsed;	/* of it */
+	int		 has_minimum, has_maximum;
+	int64_t		 minimum_integer, maximum_integer;
+	double		 minimum_real, maximum_real;
+	uint32_t	 maximum_length;	/* code points; 0: none */
+	char		*minimum_text, *maximum_text;	/* for messages */
+	int		 has_pattern;
+	regex_t		 pattern;
+	char		*pattern_text;
+	uint32_t	 nvalues;
+	char		**values;
+};
+
+struct bind {
+	int		 of_caller;
+	char		*name;		/* "owner", "claim.x"; or a parameter's */
+	uint32_t	 param;		/* index, where not of_caller */
+};
+
+struct tool {
+	char		*name;
+	uint32_t	 index;
+	struct source	*source;
+	uint32_t	 slot;		/* among the tools of its source */
+	char		*sql;
+	uint32_t	 nbinds;
+	struct bind	*binds;
+	int		 writes;
+	uint32_t	 timeout_ms;
+	uint32_t	 limit_rows;
+	uint32_t	 limit_bytes;
+	uint32_t	 nparams;
+	struct param	*params;
+};
+
+/* One bound value.  Text lies in the call's arena, NUL-terminated. */
+struct bound {
+	enum param_type	 type;
+	int		 null;
+	int64_t		 integer;	/* integer, boolean */
+	double		 real;		/* number */
+	size_t		 at;		/* offset of the text in the arena */
+	size_t		 len;
+};
+
+enum call_state {
+	CALL_FREE,
+	CALL_INTENT,		/* the record that it will write is under way */
+	CALL_RUNNING,
+	CALL_REPORT,		/* the record of its outcome is under way */
+	CALL_DETACHED		/* answered; its record is still under way */
+};
+
+struct call {
+	TAILQ_ENTRY(call)	 entry;		/* active or free list */
+	TAILQ_ENTRY(call)	 queue_entry;	/* the source's */
+	enum call_state		 state;
+	struct channel		*listener;	/* NULL: gone */
+	uint64_t		 question;
+	uint8_t			 request_id[REQUEST_ID_LEN];
+	const struct tool	*tool;
+	struct buffer		 ticket;	/* identity points into it */
+	struct identity		 identity;
+	struct buffer		 arena;		/* texts of bound values */
+	struct bound		 bound[BINDS_MAX];
+	struct buffer		 clear;		/* JSON of the clear arguments */
+	struct buffer		 hidden_text;
+	uint32_t		 nhidden;
+	struct { const char *name; size_t at, len; } hidden[PARAMS_MAX];
+	struct buffer		 structured;	/* JSON of the result */
+	uint64_t		 started_us;
+	uint64_t		 asked_us;	/* when the source was asked */
+	uint64_t		 source_us;
+	uint64_t		 deadline_ms;
+	enum outcome		 outcome;
+	enum reason		 reason;
+	char			 message[256];	/* beside the generic one; or "" */
+	uint32_t		 retry_after;
+	uint64_t		 rows, bytes;
+	int			 truncated;
+	int			 intended;	/* an intent was recorded */
+	int			 may_have_run;	/* a write reached the source */
+	int			 alone;		/* not to share a pipeline group */
+	int			 tries;
+	int			 failed;	/* the source said no; see outcome */
+};
+
+/* tool.c */
+struct sources;
+int	tools_configure(const struct frame *);
+/* All that was announced has come: returns 0, or -1 after a log line. */
+int	tools_complete(void);
+const struct tool *tool_find(struct slice name);
+struct source *source_at(uint32_t index);	/* NULL past the last */
+const char *source_name(const struct source *);
+
+/* params.c */
+/*
+ * Checks the arguments of a parsed body (JSON_NONE: none) and fills bound
+ * values and what the record shows.  Returns 0, or -1 with call->message.
+ */
+int	params_bind(struct call *, const struct json *, uint32_t arguments);
+/* Sets up limits that must be read from their text; 0 or -1. */
+int	param_prepare(struct param *, const struct msg_conf_param *);
+
+/* render.c */
+void	render_begin(struct call *);
+void	render_row(struct call *);		/* before its first column */
+void	render_column(struct call *, int first, const char *name);
+void	render_base64(struct buffer *, const void *, size_t);
+/* Number, kept exact: beyond 2^53 as a string. */
+void	render_integer(struct buffer *, int64_t);
+void	render_real(struct buffer *, double);
+/* After a row: cuts it off again where a limit is passed.  1: no more rows. */
+int	render_row_end(struct call *);
+void	render_end(struct call *);
+/* Appends the members of the tool result; 0, or -1: too large. */
+int	render_members(struct call *, struct buffer *);
+void	render_error_members(struct call *, struct buffer *);
+
+/* report.c */
+int	report_room(void);
+int	report_call(struct call *, enum message_type);
+void	report_peer(struct channel *);
+void	report_gone(void);
+int	report_acks(const struct frame *, int durable);
+void	report_forget(const struct call *);
+size_t	report_open(void);
+
+/* handler.c: what a source says. */
+void	call_done(struct call *);	/* outcome, reason, message are set */
+void	call_fail(struct call *, enum outcome, enum reason);
+/* report.c says: the record is durable, or cannot be. */
+void	call_recorded(struct call *, int durable);
+
+#endif

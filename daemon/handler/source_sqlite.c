@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * SQLite as a source.  Its calls block, so each has a deadline that the
+ * progress handler keeps, and the process does nothing else meanwhile.  Tools
+ * that read use a connection that was opened read-only; both connections
+ * have an authorizer that refuses whatever a single statement of a tool
+ * never needs, so that a statement that slips in through a trigger or a view
+ * of the file gets no further.
+ */
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <sqlite3.h>
+
+#include "../../common/log.h"
+#include "source.h"
+
+#define PROGRESS_STEPS	1000	/* instructions between looks at the clock */
+#define VALUE_MAX	(1 << 20)	/* bytes of one value */
+
+struct lite {
+	sqlite3		*read;
+	sqlite3		*write;		/* NULL: nothing writes, or it can't */
+	sqlite3_stmt	**statement;	/* by slot */
+	int		*broken;	/* by slot: it was refused when prepared */
+	uint64_t	 deadline_ms;
+	char		 dir[PATH_LEN_MAX];
+};
+
+static int
+on_progress(void *arg)
+{
+	const struct lite *l = arg;
+
+	return l->deadline_ms != 0 && now_ms() >= l->deadline_ms;
+}
+
+/* Another process holds the lock: wait in small steps, not past the deadline. */
+static int
+on_busy(void *arg, int count)
+{
+	static const struct timespec step = { 0, 2000000 };
+	const struct lite *l = arg;
+
+	(void)count;
+	if (l->deadline_ms == 0 || now_ms() >= l->deadline_ms)
+		return 0;
+	(void)nanosleep(&step, NULL);
+	return 1;
+}
+
+static int
+authorize_read(void *arg, int action, const char *a, const char *b,
+    const char *c, const char *d)
+{
+	(void)arg;
+	(void)a;
+	(void)c;
+	(void)d;
+	switch (action) {
+	case SQLITE_SELECT:
+	case SQLITE_READ:
+	case SQLITE_RECURSIVE:
+		return SQLITE_OK;
+	case SQLITE_FUNCTION:
+		return b != NULL && strcmp(b, "load_extension") == 0 ?
+		    SQLITE_DENY : SQLITE_OK;
+	default:
+		return SQLITE_DENY;
+	}
+}
+
+static int
+authorize_write(void *arg, int action, const char *a, const char *b,
+    const char *c, const char *d)
+{
+	switch (action) {
+	case SQLITE_INSERT:
+	case SQLITE_UPDATE:
+	case SQLITE_DELETE:
+		/* The schema itself is no table of a tool. */
+		return a != NULL && strncmp(a, "sqlite_", 7) == 0 ?
+		    SQLITE_DENY : SQLITE_OK;
+	default:
+		return authorize_read(arg, action, a, b, c, d);
+	}
+}
+
+static void
+say_error(const struct source *s, sqlite3 *db, const char *what)
+{
+	char safe[256];
+
+	log_warn("source %s: %s: %s", s->name, what, log_safe(safe,
+	    sizeof(safe), slice_of(db == NULL ? "out of memory" :
+	    sqlite3_errmsg(db))));
+}
+
+static sqlite3 *
+open_one(struct source *s, struct lite *l, int writes)
+{
+	sqlite3 *db = NULL;
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
+	    (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
+
+	if (sqlite3_open_v2(s->target, &db, flags, NULL) != SQLITE_OK) {
+		say_error(s, db, "cannot be opened");
+		(void)sqlite3_close(db);
+		return NULL;
+	}
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0,
+	    NULL);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+	(void)sqlite3_exec(db, "PRAGMA temp_store = MEMORY; "
+	    "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+	(void)sqlite3_set_authorizer(db,
+	    writes ? authorize_write : authorize_read, NULL);
+	(void)sqlite3_busy_handler(db, on_busy, l);
+	sqlite3_progress_handler(db, PROGRESS_STEPS, on_progress, l);
+	return db;
+}
+
+/* Two columns of one name would lose one in the row's object. */
+static int
+columns_differ(sqlite3_stmt *st)
+{
+	int i, j, n = sqlite3_column_count(st);
+
+	for (i = 0; i < n; i++)
+		for (j = i + 1; j < n; j++)
+			if (strcmp(sqlite3_column_name(st, i),
+			    sqlite3_column_name(st, j)) == 0)
+				return 0;
+	return 1;
+}
+
+static int
+prepare_tool(struct source *s, struct lite *l, const struct tool *t)
+{
+	sqlite3 *db = t->writes ? l->write : l->read;
+	sqlite3_stmt *st = NULL;
+
+	if (db == NULL)
+		return -1;
+	if (sqlite3_prepare_v3(db, t->sql, -1, SQLITE_PREPARE_PERSISTENT, &st,
+	    NULL) != SQLITE_OK) {
+		log_warn("tool %s: its statement is refused", t->name);
+		say_error(s, db, t->name);
+		l->broken[t->slot] = 1;
+		return -1;
+	}
+	if (st == NULL || (!t->writes && !sqlite3_stmt_readonly(st)) ||
+	    !columns_differ(st)) {
+		log_warn("tool %s: refused: %s", t->name,
+		    st == NULL ? "its statement is empty" :
+		    !t->writes && !sqlite3_stmt_readonly(st) ?
+		    "it writes and is not declared `writes'" :
+		    "two of its columns have one name");
+		(void)sqlite3_finalize(st);
+		l->broken[t->slot] = 1;
+		return -1;
+	}
+	l->broken[t->slot] = 0;
+	l->statement[t->slot] = st;
+	return 0;
+}
+
+/* Opens what is not open, so that a file that came later is found. */
+static void
+open_all(struct source *s, struct lite *l)
+{
+	uint32_t i;
+
+	if (l->read == NULL)
+		l->read = open_one(s, l, 0);
+	if (l->write == NULL && s->writes) {
+		l->write = open_one(s, l, 1);
+		if (l->write != NULL &&
+		    sqlite3_db_readonly(l->write, "main") == 1)
+			log_warn("source %s: %s cannot be written by this "
+			    "user: its tools that write will fail", s->name,
+			    s->target);
+	}
+	for (i = 0; i < s->ntools; i++)
+		if (l->statement[i] == NULL && !l->broken[i])
+			(void)prepare_tool(s, l, s->tools[i]);
+}
+
+static int
+lite_prepare(struct source *s, struct sandbox_needs *needs)
+{
+	struct lite *l = calloc(1, sizeof(*l));
+	char path[PATH_LEN_MAX];
+	char junk[4];
+
+	if (l == NULL || strlcpy(path, s->target, sizeof(path)) >=
+	    sizeof(path))
+		return -1;
+	l->statement = calloc(s->ntools + 1, sizeof(sqlite3_stmt *));
+	l->broken = calloc(s->ntools + 1, sizeof(int));
+	if (l->statement == NULL || l->broken == NULL)
+		return -1;
+	strlcpy(l->dir, dirname(path), sizeof(l->dir));
+	s->state = l;
+	/* It opens /dev/urandom on first use: now, not in the sandbox. */
+	(void)sqlite3_initialize();
+	sqlite3_randomness(sizeof(junk), junk);
+	/* The journal and the WAL stand beside the file. */
+	sandbox_path(needs, l->dir, s->writes ? SANDBOX_WRITE : SANDBOX_READ);
+	open_all(s, l);
+	return 0;
+}
+
+static int
+lite_start(struct source *s)
+{
+	(void)s;
+	return 0;
+}
+
+/* ---- a call ------------------------------------------------------------ */
+
+static int
+bind_one(sqlite3_stmt *st, int at, const struct call *c, const struct bound *b)
+{
+	if (b->null)
+		return sqlite3_bind_null(st, at);
+	switch (b->type) {
+	case PARAM_INTEGER:
+	case PARAM_BOOLEAN:
+		return sqlite3_bind_int64(st, at, b->integer);
+	case PARAM_NUMBER:
+		return sqlite3_bind_double(st, at, b->real);
+	default:
+		return sqlite3_bind_text(st, at,
+		    (const char *)c->arena.data + b->at, (int)b->len,
+		    SQLITE_STATIC);
+	}
+}
+
+static void
+add_value(struct call *c, sqlite3_stmt *st, int i)
+{
+	struct buffer *b = &c->structured;
+
+	switch (sqlite3_column_type(st, i)) {
+	case SQLITE_INTEGER:
+		render_integer(b, sqlite3_column_int64(st, i));
+		break;
+	case SQLITE_FLOAT:
+		render_real(b, sqlite3_column_double(st, i));
+		break;
+	case SQLITE_TEXT:
+		(void)json_write_string(b,
+		    (const char *)sqlite3_column_text(st, i),
+		    (size_t)sqlite3_column_bytes(st, i));
+		break;
+	case SQLITE_BLOB:
+		render_base64(b, sqlite3_column_blob(st, i),
+		    (size_t)sqlite3_column_bytes(st, i));
+		break;
+	default:
+		(void)buffer_add_cstr(b, "null");
+		break;
+	}
+}
+
+static void
+add_row(struct call *c, sqlite3_stmt *st)
+{
+	int i, n = sqlite3_column_count(st);
+
+	render_row(c);
+	for (i = 0; i < n; i++) {
+		render_column(c, i == 0, sqlite3_column_name(st, i));
+		add_value(c, st, i);
+	}
+	(void)render_row_end(c);
+}
+
+static void
+fail_by_code(struct source *s, struct call *c, sqlite3 *db, int code)
+{
+	c->may_have_run = 0;	/* a statement that failed is rolled back */
+	switch (code & 0xff) {
+	case SQLITE_INTERRUPT:
+		call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
+		return;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
+		return;
+	case SQLITE_CONSTRAINT:
+		strlcpy(c->message, "The database refused the change: it "
+		    "breaks a rule of the data.", sizeof(c->message));
+		call_fail(c, OUTCOME_INVALID_INPUT, REASON_SOURCE_ERROR);
+		return;
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+	case SQLITE_FULL:
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+		say_error(s, db, c->tool->name);
+		c->retry_after = 5;
+		call_fail(c, OUTCOME_SOURCE_UNAVAILABLE, REASON_SOURCE_LOST);
+		return;
+	default:
+		say_error(s, db, c->tool->name);
+		call_fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR);
+		return;
+	}
+}
+
+/* Every row is stepped through, kept or not: a write is done only then. */
+static int
+step_all(struct call *c, sqlite3_stmt *st)
+{
+	int code;
+
+	render_begin(c);
+	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+		if (!c->truncated)
+			add_row(c, st);
+		else if (!c->tool->writes) {
+			code = SQLITE_DONE;
+			break;
+		}
+	}
+	render_end(c);
+	return code;
+}
+
+static void
+lite_run(struct source *s, struct call *c)
+{
+	struct lite *l = s->state;
+	const struct tool *t = c->tool;
+	sqlite3_stmt *st;
+	sqlite3 *db;
+	uint32_t i;
+	int code = SQLITE_OK;
+
+	if (l->statement[t->slot] == NULL)
+		open_all(s, l);
+	db = t->writes ? l->write : l->read;
+	if ((st = l->statement[t->slot]) == NULL) {
+		if (db == NULL) {
+			c->retry_after = 5;
+			call_fail(c, OUTCOME_SOURCE_UNAVAILABLE,
+			    REASON_SOURCE_LOST);
+		} else {
+			call_fail(c, OUTCOME_INTERNAL_ERROR,
+			    REASON_SOURCE_ERROR);
+		}
+		return;
+	}
+	l->deadline_ms = c->deadline_ms;
+	for (i = 0; i < t->nbinds && code == SQLITE_OK; i++)
+		code = bind_one(st, (int)i + 1, c, &c->bound[i]);
+	if (code == SQLITE_OK) {
+		c->may_have_run = t->writes;
+		code = step_all(c, st);
+	}
+	(void)sqlite3_reset(st);
+	(void)sqlite3_clear_bindings(st);
+	l->deadline_ms = 0;
+	if (code == SQLITE_DONE)
+		call_done(c);
+	else
+		fail_by_code(s, c, db, code);
+}
+
+static void
+lite_status(struct source *s, struct buffer *b)
+{
+	const struct lite *l = s->state;
+
+	(void)buffer_printf(b, "sqlite, %s%s", l->read != NULL ? "open" :
+	    "not open", s->writes ? l->write != NULL ? ", open to write" :
+	    ", not open to write" : "");
+}
+
+const struct source_ops source_sqlite_ops = {
+	.prepare = lite_prepare, .start = lite_start, .run = lite_run,
+	.status = lite_status
+};

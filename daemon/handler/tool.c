@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: ISC */
+
+/* The tools and sources of this handler, as the parent gave them. */
+
+#include "../../common/log.h"
+#include "source.h"
+
+static struct source *sources;
+static struct tool *tools;
+static uint32_t nsources, ntools, sources_expected, tools_expected;
+static uint32_t params_left;	/* of the newest tool */
+static struct tool **table;	/* hash by name */
+static uint32_t table_size;
+
+static uint32_t
+hash(struct slice name)
+{
+	uint32_t h = 2166136261U;
+	size_t i;
+
+	for (i = 0; i < name.len; i++)
+		h = (h ^ (unsigned char)name.ptr[i]) * 16777619U;
+	return h;
+}
+
+const struct tool *
+tool_find(struct slice name)
+{
+	uint32_t at;
+
+	if (table_size == 0)
+		return NULL;
+	for (at = hash(name) % table_size; table[at] != NULL;
+	    at = (at + 1) % table_size)
+		if (slice_is(name, table[at]->name))
+			return table[at];
+	return NULL;
+}
+
+struct source *
+source_at(uint32_t i)
+{
+	return i < nsources ? &sources[i] : NULL;
+}
+
+const char *
+source_name(const struct source *s)
+{
+	return s->name;
+}
+
+static int
+configure_house(const struct frame *f)
+{
+	struct msg_conf_handler m;
+
+	if (tools != NULL || get_conf_handler(f, &m) == -1)
+		return -1;
+	sources_expected = m.sources;
+	tools_expected = m.tools;
+	sources = calloc(m.sources + 1, sizeof(*sources));
+	tools = calloc(m.tools + 1, sizeof(*tools));
+	table_size = m.tools * 4 + 1;
+	table = calloc(table_size, sizeof(struct tool *));
+	return sources == NULL || tools == NULL || table == NULL ? -1 : 0;
+}
+
+static int
+configure_source(const struct frame *f)
+{
+	static struct msg_conf_source m;
+	struct source *s;
+	uint32_t i;
+
+	if (nsources == sources_expected || get_conf_source(f, &m) == -1)
+		return -1;
+	s = &sources[nsources];
+	s->name = slice_dup(m.name);
+	s->target = slice_dup(m.target);
+	s->kind = (enum source_kind)m.kind;
+	s->connections = m.connections == 0 ? 1 : m.connections;
+	s->timeout_ms = m.timeout_ms;
+	s->connect_timeout_ms = m.connect_timeout_ms;
+	s->writes = m.writes;
+	s->ops = s->kind == SOURCE_SQLITE ? &source_sqlite_ops :
+	    &source_postgres_ops;
+	for (i = 0; i < m.sessions; i++) {
+		s->session[i].name = slice_dup(m.session[i].name);
+		s->session[i].value = slice_dup(m.session[i].value);
+		if (s->session[i].name == NULL || s->session[i].value == NULL)
+			return -1;
+	}
+	s->nsessions = m.sessions;
+	explicit_bzero(&m, sizeof(m));
+	if (s->name == NULL || s->target == NULL || s->timeout_ms == 0)
+		return -1;
+	nsources++;
+	return 0;
+}
+
+static int
+configure_bind(struct bind *b, struct slice text)
+{
+	if (text.len < 3 || text.ptr[1] != ':' ||
+	    (text.ptr[0] != 'p' && text.ptr[0] != 'c'))
+		return -1;
+	b->of_caller = text.ptr[0] == 'c';
+	text.ptr += 2;
+	text.len -= 2;
+	return (b->name = slice_dup(text)) == NULL ? -1 : 0;
+}
+
+static int
+configure_tool(const struct frame *f)
+{
+	static struct msg_conf_tool m;
+	struct source *s = NULL;
+	struct tool *t;
+	uint32_t i;
+
+	if (params_left > 0 || ntools == tools_expected ||
+	    get_conf_tool(f, &m) == -1)
+		return -1;
+	for (i = 0; i < nsources; i++)
+		if (slice_is(m.source, sources[i].name))
+			s = &sources[i];
+	if (s == NULL)
+		return -1;
+	t = &tools[ntools];
+	t->index = ntools;
+	t->name = slice_dup(m.name);
+	t->sql = slice_dup(m.sql);
+	t->source = s;
+	t->slot = s->ntools;
+	t->writes = m.writes;
+	t->timeout_ms = m.timeout_ms == 0 ? s->timeout_ms : m.timeout_ms;
+	t->limit_rows = m.limit_rows == 0 ? RESULT_ROWS_DEFAULT : m.limit_rows;
+	t->limit_bytes = m.limit_bytes == 0 ? RESULT_BYTES_DEFAULT :
+	    m.limit_bytes;
+	t->nbinds = m.binds;
+	t->binds = calloc(m.binds + 1, sizeof(*t->binds));
+	t->params = calloc(m.params + 1, sizeof(*t->params));
+	if (t->name == NULL || t->sql == NULL || t->binds == NULL ||
+	    t->params == NULL)
+		return -1;
+	for (i = 0; i < m.binds; i++)
+		if (configure_bind(&t->binds[i], m.bind[i]) == -1)
+			return -1;
+	params_left = m.params;
+	s->tools[s->ntools++] = t;
+	ntools++;
+	return 0;
+}
+
+static int
+configure_param(const struct frame *f)
+{
+	static struct msg_conf_param m;
+	struct tool *t;
+	struct param *p;
+	uint32_t i;
+
+	if (params_left == 0 || get_conf_param(f, &m) == -1)
+		return -1;
+	t = &tools[ntools - 1];
+	p = &t->params[t->nparams];
+	if (param_prepare(p, &m) == -1)
+		return -1;
+	for (i = 0; i < t->nbinds; i++)
+		if (!t->binds[i].of_caller &&
+		    strcmp(t->binds[i].name, p->name) == 0)
+			t->binds[i].param = t->nparams;
+	t->nparams++;
+	params_left--;
+	return 0;
+}
+
+int
+tools_configure(const struct frame *f)
+{
+	switch (f->type) {
+	case MSG_CONF_HANDLER:
+		return configure_house(f);
+	case MSG_CONF_SOURCE:
+		return configure_source(f);
+	case MSG_CONF_TOOL:
+		return configure_tool(f);
+	case MSG_CONF_PARAM:
+		return configure_param(f);
+	default:
+		return -1;
+	}
+}
+
+int
+tools_complete(void)
+{
+	uint32_t i, at;
+
+	if (params_left > 0 || tools == NULL || ntools != tools_expected ||
+	    nsources != sources_expected) {
+		log_warn("configuration is not complete");
+		return -1;
+	}
+	for (i = 0; i < ntools; i++) {
+		at = hash(slice_of(tools[i].name)) % table_size;
+		while (table[at] != NULL)
+			at = (at + 1) % table_size;
+		table[at] = &tools[i];
+	}
+	return 0;
+}

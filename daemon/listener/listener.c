@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The listener process: what faces the network.  It takes its slice of the
+ * configuration, gets listening sockets and peers from the parent, and holds
+ * nothing that is worth stealing.  What clients send is handled in http.c
+ * and behind it; what siblings send, in question.c.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "../../common/log.h"
+#include "../../common/proc.h"
+#include "../../pledge/sandbox.h"
+#include "listener.h"
+
+#define STATUS_LINES_MAX	512	/* bytes */
+
+struct listener listener;
+
+static int configured;
+static uint32_t tools_due;
+static struct event *drain_timer;
+
+/* ---- configuration ----------------------------------------------------- */
+
+static int
+configure_self(const struct frame *f)
+{
+	struct msg_conf_listener m;
+
+	if (configured || get_conf_listener(f, &m) == -1 ||
+	    m.path.len == 0 || m.path.ptr[0] != '/')
+		return -1;
+	if ((listener.namespace = slice_dup(m.namespace)) == NULL ||
+	    (listener.path = slice_dup(m.path)) == NULL ||
+	    mcp_server_init(&listener.server, m.version) == -1)
+		return -1;
+	listener.server.tool = calloc(m.tools == 0 ? 1 : m.tools,
+	    sizeof(*listener.server.tool));
+	if (listener.server.tool == NULL)
+		return -1;
+	tools_due = m.tools;
+	listener.handlers = m.handlers;
+	configured = 1;
+	return 0;
+}
+
+static int
+configure_name(const struct frame *f)
+{
+	struct allowed *a = &listener.allowed;
+	struct msg_conf_name m;
+	char *value;
+
+	if (get_conf_name(f, &m) == -1 ||
+	    (m.kind == ALLOWED_HOST ? a->hosts : a->origins) == ALLOWED_MAX ||
+	    (value = slice_dup(m.value)) == NULL)
+		return -1;
+	if (m.kind == ALLOWED_HOST)
+		a->host[a->hosts++] = value;
+	else
+		a->origin[a->origins++] = value;
+	return 0;
+}
+
+static int
+configure_tool(const struct frame *f)
+{
+	struct msg_conf_tool_text m;
+	struct mcp_tool *tool;
+	char *definition;
+
+	if (!configured || listener.server.tools == tools_due ||
+	    get_conf_tool_text(f, &m) == -1)
+		return -1;
+	tool = &listener.server.tool[listener.server.tools];
+	if ((tool->name = slice_dup(m.name)) == NULL ||
+	    (definition = slice_dup(m.definition)) == NULL)
+		return -1;
+	tool->definition.ptr = definition;
+	tool->definition.len = m.definition.len;
+	listener.server.tools++;
+	return 0;
+}
+
+static int
+configure(const struct frame *f)
+{
+	switch (f->type) {
+	case MSG_CONF_LISTENER:
+		return configure_self(f);
+	case MSG_CONF_NAME:
+		return configure_name(f);
+	case MSG_CONF_TOOL_TEXT:
+		return configure_tool(f);
+	default:
+		return -1;
+	}
+}
+
+static int
+prepare(void)
+{
+	if (!configured || listener.server.tools != tools_due) {
+		log_warn("the configuration is not complete");
+		return -1;
+	}
+	return http_init() == -1 || answer_init() == -1 ? -1 : 0;
+}
+
+static int
+confine(void)
+{
+	static struct sandbox_needs needs;
+
+	sandbox_needs_init(&needs);
+	return sandbox_enter(ROLE_LISTENER, &needs);
+}
+
+/* ---- orders ------------------------------------------------------------ */
+
+static int
+send_status(void)
+{
+	char text[STATUS_LINES_MAX];
+	int n;
+
+	n = snprintf(text, sizeof(text), "connections %zu, in flight %zu, "
+	    "requests %llu, refused %llu, unrecorded %llu\n"
+	    "authd %s, handlers %u of %u\n", http_connections(),
+	    questions_open(), (unsigned long long)listener.requests,
+	    (unsigned long long)listener.refused,
+	    (unsigned long long)listener.unrecorded,
+	    questions_authd() ? "connected" : "missing",
+	    questions_handlers(), listener.handlers);
+	if (n < 0 || (size_t)n >= sizeof(text))
+		return 0;
+	(void)channel_send(child.control, MSG_STATUS, 0, text, (size_t)n);
+	return 0;
+}
+
+static int
+control(const struct frame *f)
+{
+	if (f->type == MSG_LISTEN && f->fd != -1) {
+		if (accept_start(f->fd) == -1)
+			log_warn("cannot listen on a socket of the parent's");
+		return 0;
+	}
+	if (f->fd != -1)
+		close(f->fd);
+	return f->type == MSG_STATUS_ASK ? send_status() : -1;
+}
+
+static void
+on_drain_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_warn("stopping with %zu requests unfinished", questions_open());
+	child.stop = 1;
+}
+
+static void
+begin_stop(void)
+{
+	static const struct timeval patience = {
+		DRAIN_MS / 1000, DRAIN_MS % 1000 * 1000
+	};
+
+	listener.shutting_down = 1;
+	accept_stop();
+	http_drain();
+	drain_timer = evtimer_new(child.base, on_drain_timer, NULL);
+	if (drain_timer == NULL || evtimer_add(drain_timer, &patience) == -1)
+		child.stop = 1;
+}
+
+static void
+turn(void)
+{
+	http_turn();
+	if (listener.shutting_down && http_connections() == 0 &&
+	    questions_open() == 0)
+		child.stop = 1;
+}
+
+int
+main(void)
+{
+	static const struct child_ops ops = {
+		.configure = configure, .prepare = prepare,
+		.confine = confine, .peer = question_peer,
+		.control = control, .shutdown = begin_stop, .turn = turn,
+	};
+
+	return child_main(ROLE_LISTENER, &ops);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * pontifexctl(8): keys and the audit trail on disk, without a daemon; status,
+ * reload and log level of a running one, over its control socket.
+ */
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "../common/compat.h"
+#include "../common/frame.h"
+#include "../common/log.h"
+#include "../common/message.h"
+#include "ctl.h"
+
+#define SOCKET_DEFAULT	"/var/run/pontifexd.sock"
+#define ANSWER_SECONDS	10
+
+static int
+usage(void)
+{
+	fprintf(stderr,
+	    "usage: pontifexctl [-s socket] status | reload | "
+	    "log verbose|brief\n"
+	    "       pontifexctl key add [-F keyfile] -o owner -s scope[,...] "
+	    "[-l label]\n"
+	    "                   [-r per-minute] [-e date] [-a name=value] "
+	    "[-i id] [-E env]\n"
+	    "       pontifexctl key list [-F keyfile]\n"
+	    "       pontifexctl key revoke [-F keyfile] id\n"
+	    "       pontifexctl audit tail|verify [-j dir]\n");
+	return CTL_USAGE;
+}
+
+static int
+connect_to(const char *path)
+{
+	static const struct timeval patience = { ANSWER_SECONDS, 0 };
+	struct sockaddr_un sun;
+	int fd;
+
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		fprintf(stderr, "pontifexctl: %s: path too long\n", path);
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1 ||
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+	    sizeof(patience)) == -1) {
+		fprintf(stderr, "pontifexctl: %s: %s (is pontifexd running? "
+		    "-s names its control socket)\n", path, strerror(errno));
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int
+ask(const char *path, uint16_t type, const void *payload, size_t len)
+{
+	struct buffer answer;
+	struct frame f;
+	int fd, failed, rc = CTL_FAILED;
+
+	if ((fd = connect_to(path)) == -1)
+		return CTL_FAILED;
+	buffer_init(&answer, FRAME_PAYLOAD_MAX);
+	if (frame_transmit(fd, type, 1, payload, len, -1) == -1 ||
+	    frame_receive(fd, &f, &answer) != 1 || f.fd != -1 ||
+	    f.type != MSG_CTL_REPLY || f.length < 1) {
+		fprintf(stderr, "pontifexctl: no answer\n");
+	} else {
+		failed = f.payload[0] != 0;
+		fwrite(f.payload + 1, 1, f.length - 1,
+		    failed ? stderr : stdout);
+		rc = failed ? CTL_FAILED : CTL_OK;
+	}
+	buffer_free(&answer);
+	close(fd);
+	return rc;
+}
+
+static int
+set_log(const char *path, int argc, char **argv)
+{
+	uint8_t flag;
+
+	if (argc != 2)
+		return usage();
+	if (strcmp(argv[1], "verbose") == 0)
+		flag = 1;
+	else if (strcmp(argv[1], "brief") == 0)
+		flag = 0;
+	else
+		return usage();
+	return ask(path, MSG_CTL_VERBOSE, &flag, sizeof(flag));
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = SOCKET_DEFAULT;
+	int ch;
+
+	log_init("pontifexctl", 1, 0);
+	/* The words behind a command have options of their own. */
+	while ((ch = getopt(argc, argv, "+s:")) != -1) {
+		if (ch != 's')
+			return usage();
+		path = optarg;
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc < 1)
+		return usage();
+	getopt_again();
+	if (strcmp(argv[0], "key") == 0)
+		return ctl_key(argc, argv);
+	if (strcmp(argv[0], "audit") == 0)
+		return ctl_audit(argc, argv);
+	if (strcmp(argv[0], "status") == 0 && argc == 1)
+		return ask(path, MSG_CTL_STATUS, NULL, 0);
+	if (strcmp(argv[0], "reload") == 0 && argc == 1)
+		return ask(path, MSG_CTL_RELOAD, NULL, 0);
+	if (strcmp(argv[0], "log") == 0)
+		return set_log(path, argc, argv);
+	return usage();
+}

@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# `make check': builds, then runs every test there is, first in the plain
+# build and then, the unit, system and hostile tests, in one with the address
+# and undefined-behaviour sanitizers.  Ends with `N passed, N failed', and
+# succeeds only where nothing failed and nothing was left out for want of a
+# part.  Arguments choose parts, for trying: `bash tests/run.sh unit system`;
+# `ONLY=word' chooses among scripts by name, `SANITIZED=no' leaves that out.
+
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top" || exit 1
+build=${BUILD:-build}
+parts=${*:-lint unit system hostile clients}
+log_dir=$build/check
+passed=0 failed=0 skipped=0
+failures=()
+begun=$SECONDS
+
+# The whole run is bounded, and so is each script.
+TOTAL=${CHECK_SECONDS:-1140}
+EACH=${CHECK_EACH:-240}
+
+wants() { case " $parts " in *" $1 "*) ;; *) return 1 ;; esac; }
+
+remember() { # NAME
+	failed=$((failed + 1))
+	failures+=("$1")
+	echo "not ok - $1"
+}
+
+# run LABEL FILE COMMAND...: runs a test program, counts its lines.
+run() {
+	local label=$1 out=$2 limit=$EACH left rc p f s begin=$SECONDS
+	shift 2
+	left=$((TOTAL - (SECONDS - begun)))
+	if [ "$left" -le 5 ]; then
+		remember "$label: no time left (the whole run takes $TOTAL s at most)"
+		return
+	fi
+	[ "$left" -lt "$limit" ] && limit=$left
+	timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null
+	rc=$?
+	p=$(grep -Ec '^ok( |$)' "$out")
+	f=$(grep -Ec '^not ok( |$)' "$out")
+	s=$(grep -Eic '^ok .*# SKIP' "$out")
+	passed=$((passed + p - s))
+	skipped=$((skipped + s))
+	failed=$((failed + f))
+	[ "$p" -eq 0 ] && [ "$f" -eq 0 ] && [ "$rc" -eq 0 ] &&
+	    remember "$label: wanted at least one test, got none"
+	while IFS= read -r line; do
+		[ -n "$line" ] && failures+=("$label: ${line#not ok}")
+	done < <(grep -E '^not ok' "$out")
+	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
+		remember "$label: wanted an end within $limit s, got none"
+	elif [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
+		remember "$label: wanted exit 0, got $rc"
+	fi
+	printf '%-44s %4d passed %3d failed%s  (%d s)\n' "$label" "$((p - s))" \
+	    "$f" "$([ "$s" -gt 0 ] && echo ", $s skipped")" $((SECONDS - begin))
+	grep -E '^ok .*# SKIP' "$out" | sed 's/^ok/  skipped/'
+	grep -E '^not ok' "$out" | sed 's/^/  /'
+	if [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
+		tail -n 15 "$out" | sed 's/^/  | /'
+	fi
+}
+
+# One build, with everything that it tests.
+build_all() { # LABEL ARGUMENT...
+	local label=$1 out
+	shift
+	out=$log_dir/$label.log
+	# A fresh make: nothing of the one that may have called us.
+	if env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u BUILD -u SANITIZE \
+	    make -s -j2 "$@" all tests >"$out" 2>&1 </dev/null; then
+		echo "built: $label"
+		return 0
+	fi
+	tail -n 30 "$out"
+	remember "$label: wanted a build, got errors ($out)"
+	return 1
+}
+
+chosen() { case $1 in *"${ONLY:-}"*) ;; *) return 1 ;; esac; }
+
+# run_parts LABEL-SUFFIX BUILD PART...
+run_parts() {
+	local suffix=$1 where=$2 part program name
+	shift 2
+	for part in "$@"; do
+		wants "$part" || continue
+		case $part in
+		unit)
+			for program in tests/unit/test_*.c; do
+				name=$(basename "$program" .c)
+				[ -f "$program" ] && chosen "$name" || continue
+				run "unit/$name$suffix" "$log_dir/$name$suffix.log" \
+				    env CMOCKA_MESSAGE_OUTPUT=TAP "$where/tests/unit/$name"
+			done ;;
+		*)
+			for program in tests/"$part"/*.sh; do
+				name=$(basename "$program" .sh)
+				[ -f "$program" ] && chosen "$name" || continue
+				run "$part/$name$suffix" "$log_dir/$part-$name$suffix.log" \
+				    env BUILD="$where" bash "$program"
+			done ;;
+		esac
+	done
+}
+
+mkdir -p "$log_dir" || exit 1
+case $build in /*) plain=$build ;; *) plain=$top/$build ;; esac
+sanitized=$plain-asan
+
+if build_all plain BUILD="$build"; then
+	if wants lint; then
+		run lint "$log_dir/lint.log" env BUILD="$plain" bash -c \
+		    'bash tests/lib/lint.sh && echo "ok - lint"'
+	fi
+	run_parts '' "$plain" unit system hostile clients
+fi
+
+if [ "${SANITIZED:-yes}" = yes ] && { wants unit || wants system || wants hostile; }; then
+	# A report ends the process at once, and with another status than 0.
+	# Leaks: a child that its parent ends does not get to count them.
+	export ASAN_OPTIONS="abort_on_error=1:detect_leaks=0:detect_stack_use_after_return=0"
+	export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
+	if build_all sanitized BUILD="$build-asan" SANITIZE=1; then
+		run_parts ' (sanitized)' "$sanitized" unit system hostile
+	fi
+fi
+
+if [ "${#failures[@]}" -gt 0 ]; then
+	echo
+	echo 'What failed:'
+	printf '  %s\n' "${failures[@]}"
+fi
+echo
+tail=
+[ "$skipped" -gt 0 ] && tail=", $skipped skipped"
+echo "took $((SECONDS - begun)) s; each test's own output: $log_dir/"
+echo "$passed passed, $failed failed$tail"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

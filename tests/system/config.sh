@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# The configuration: the contract's files load as they stand; every mistake
+# stops the start and is named by file and line, several in one run.
+
+. "$(dirname "$0")/../lib/harness.sh"
+
+mkdir -p "$work/c"
+cp "$contract"/*.conf "$work/c/"
+for file in embedded production; do
+	out=$("$build/pontifexd" -n -f "$work/c/$file.conf" 2>&1 </dev/null)
+	is "-n accepts $file.conf as it stands" 0 "$?"
+	unlike "and reports no error in $file.conf" '^[^ ]+:[0-9]+: ' "$(grep -v 'not in force' <<<"$out")"
+done
+like 'what is not in force yet is said' 'redis' \
+    "$("$build/pontifexd" -nv -f "$work/c/production.conf" 2>&1 </dev/null)"
+is '-n leaves nothing behind' 'embedded.conf production.conf' "$(cd "$work/c" && echo *)"
+
+# An otherwise good file, with what the test puts into it.
+good() {
+	cat <<-'EOF'
+	namespace "shop"
+	listen on 127.0.0.1 port 8080
+	control socket "run/control.sock"
+	auth { 
+		keys "keys"
+	}
+	audit {
+		journal "audit"
+	}
+	source shop sqlite "shop.db"
+	EOF
+}
+tool() { # NAME LINES...
+	local name=$1
+	shift
+	printf 'tool %s {\n\tdescription "d"\n' "$name"
+	printf '\t%s\n' "$@"
+	printf '}\n'
+}
+# error NAME LINE PATTERN: stdin is the configuration; it must be refused with
+# an error at the line whose message fits the pattern.
+error() {
+	local out rc
+	cat >"$work/bad.conf"
+	out=$("$build/pontifexd" -n -f "$work/bad.conf" 2>&1 </dev/null)
+	rc=$?
+	if [ "$rc" -ne 1 ]; then
+		not_ok "$1" 'exit 1' "exit $rc: $out"
+	elif ! grep -Eq "^[^ ]*bad\.conf:$2: .*($3)" <<<"$out"; then
+		not_ok "$1" "bad.conf:$2: …$3…" "$out"
+	else
+		ok "$1"
+	fi
+}
+accept() { # NAME: stdin is the configuration
+	local out
+	cat >"$work/good.conf"
+	if out=$("$build/pontifexd" -n -f "$work/good.conf" 2>&1 </dev/null); then
+		ok "$1"
+	else
+		not_ok "$1" 'exit 0' "$out"
+	fi
+}
+
+{ good; tool a 'scope "shop:a:read"' 'source shop' 'sql "SELECT 1 AS one"'; } | accept 'the control: a good file is accepted'
+{ good; echo 'nonsense here'; } | error 'an unknown word' 11 'syntax|nonsense'
+{ good; tool a 'source shop' 'sql "SELECT 1 AS one"'; } | error 'a tool without a scope' '1[1-5]' scope
+{ good; tool a 'scope "shop:a:read"' 'source other' 'sql "SELECT 1 AS one"'; } | error 'a source that is not declared' '1[1-6]' other
+{ good; tool a 'scope "shop:a:read"' 'source shop' 'sql "SELECT :x AS one"'; } | error 'a param in the SQL that is not declared' '1[1-6]' x
+{ good; tool a 'scope "shop:a:read"' 'source shop' 'param x integer' 'sql "SELECT 1 AS one"'; } |
+    error 'a param that the SQL does not use' '1[1-7]' x
+{ good; for _ in 1 2; do tool a 'scope "shop:a:read"' 'source shop' 'sql "SELECT 1 AS one"'; done; } |
+    error 'two tools of one name' '1[67]|2[01]' 'a'
+{ good; echo 'source shop sqlite "other.db"'; } | error 'two sources of one name' 11 shop
+{ good; tool a 'scope "shop:a:read"' 'source shop' 'param x integer' 'param x integer' 'sql "SELECT :x AS one"'; } |
+    error 'two params of one name' '1[1-8]' x
+{ good; tool a 'scope "shop:a:read"' 'source shop' 'param x integer { minimum 5 maximum 4 }' 'sql "SELECT :x AS one"'; } |
+    error 'a minimum above the maximum' '1[1-7]' 'm(ax|in)imum'
+{ good; tool a 'scope "shop:a:read"' 'source shop' 'param x integer default 3 { minimum 5 }' 'sql "SELECT :x AS one"'; } |
+    error 'a default that does not fit' '1[1-7]' 'default|minimum'
+{ good; tool a 'scope "*:a:read"' 'source shop' 'sql "SELECT 1 AS one"'; } | error 'a bad scope' '1[1-6]' scope
+{ good; echo 'listen on 0.0.0.0 port 8081'; } | error 'listening to all without TLS' 11 plaintext
+{ good; echo 'listen on 0.0.0.0 port 8081 plaintext'; } | accept 'unless the word plaintext is there'
+{ good; echo 'listen on 127.0.0.1 port 70000'; } | error 'a port that is none' 11 port
+{ good; printf 'allow host "a\n'; } | error 'a string without an end' '1[12]' 'string|quote|unterminated|end'
+{ good; echo 'include "nosuch.conf"'; } | error 'a file to include that is not there' 11 nosuch
+{ good; echo 'allow host $nosuch'; } | error 'a macro that is not defined' 11 nosuch
+good | sed '/^auth/,/^}/d' | error 'no auth block' '[0-9]+' auth
+good | sed '/^audit/,/^}/d' | error 'no audit journal' '[0-9]+' audit
+{ good; echo 'nonsense one'; echo 'nonsense two'; } | error 'more than one error in a run (1)' 11 .
+like 'more than one error in a run (2)' 'bad\.conf:12: ' \
+    "$("$build/pontifexd" -n -f "$work/bad.conf" 2>&1 </dev/null)"
+{ echo 'where = "127.0.0.1"'; good; echo 'allow host $where  # a comment'; } | accept 'macros and comments'
+{ good | sed 's/port 8080/\\\n\tport 8080/'; } | accept 'a continued line'
+{ good; tool tool 'scope "shop:a:read"' 'source shop' 'param limit integer' 'sql "SELECT :limit AS one"'; } |
+    accept 'keywords as names after tool and param'
+{ good; tool a 'scope "shop:a:read"' 'source shop' 'param x string' \
+    'sql "SELECT '"':no', :x AS one -- :no"'"'; } | accept 'a colon in a string or comment is no param'
+# shellcheck disable=SC2016
+{ good; echo 'allow host $name'; } >"$work/macro.conf"
+succeeds '-D defines a macro' "$build/pontifexd" -n -D name=example.com -f "$work/macro.conf"
+fails '-D without a value' "$build/pontifexd" -n -D name -f "$work/macro.conf"
+fails 'a file that is not there' "$build/pontifexd" -n -f "$work/nosuch.conf"
+fails 'an option that is none' "$build/pontifexd" -Z
+
+# A start with a bad file does not start, and leaves no process.
+shop "$work/shop"
+echo 'nonsense here' >>"$conf"
+"$build/pontifexd" -d -f "$conf" >"$work/out" 2>&1 </dev/null &
+pid=$!
+started+=("$pid")
+if until_true 10 process_gone "$pid"; then
+	wait "$pid"
+	isnt 'a bad file stops the start' 0 "$?"
+else
+	not_ok 'a bad file stops the start' 'an exit' 'a running process'
+fi
+like 'with file and line' 'pontifex\.conf:[0-9]+: ' "$(cat "$work/out")"
+done_testing
