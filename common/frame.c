@@ -549,6 +549,7 @@ void
 loop_run(struct event_base *base, volatile int *stop, void (*turn)(void *),
     void *arg)
 {
+	channels_flush();
 	while (!*stop) {
 		if (event_base_loop(base, EVLOOP_ONCE) == -1)
 			fatal_errno("event loop");

@@ -135,11 +135,11 @@ audit_verify(int dir, const struct segment_list *list)
 		segment_name(name, list->first[i]);
 		if (verify_segment(&v, dir, list->first[i],
 		    i + 1 == list->count) == -1)
-			return 1;
+			return CTL_FAILED;
 	}
 	printf("audit verify: ok, %llu records\n",
 	    (unsigned long long)v.records);
-	return 0;
+	return CTL_OK;
 }
 
 /* ---- tail -------------------------------------------------------------- */
@@ -264,7 +264,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: pontifexctl audit tail [-n count] [-j journal]\n"
 	    "       pontifexctl audit verify [-j journal]\n");
-	return 1;
+	return CTL_USAGE;
 }
 
 int
@@ -273,10 +273,8 @@ ctl_audit(int argc, char **argv)
 	const char *journal = JOURNAL_DEFAULT, *command, *error = NULL;
 	struct segment_list list;
 	uint64_t count = TAIL_DEFAULT;
-	int at = 0, dir, rc;
+	int at = 1, dir, rc;
 
-	if (at < argc && strcmp(argv[at], "audit") == 0)
-		at++;
 	if (at >= argc)
 		return usage();
 	command = argv[at++];
@@ -296,7 +294,7 @@ ctl_audit(int argc, char **argv)
 		if (error != NULL) {
 			fprintf(stderr, "pontifexctl: -n %s: %s\n",
 			    argv[at + 1], error);
-			return 1;
+			return CTL_USAGE;
 		}
 	}
 	if ((dir = segment_folder(journal)) == -1 ||
@@ -308,13 +306,13 @@ ctl_audit(int argc, char **argv)
 			    journal, strerror(errno));
 		if (dir != -1)
 			close(dir);
-		return 1;
+		return CTL_FAILED;
 	}
 	rc = strcmp(command, "tail") == 0 ? audit_tail(dir, &list, count) :
 	    audit_verify(dir, &list);
 	segment_list_free(&list);
 	close(dir);
 	if (fflush(stdout) == EOF)
-		return 1;
+		return CTL_FAILED;
 	return rc;
 }

@@ -382,7 +382,7 @@ wait_for_more(struct connection *c)
 	/* The clock of a part starts once: trickling does not wind it up. */
 	if (c->eof)
 		conn_close(c);
-	else if (c->deadline != kind)
+	else if (c->deadline != kind && !listener.shutting_down)
 		conn_deadline(c, kind);
 }
 
@@ -600,8 +600,13 @@ http_drain(void)
 {
 	struct connection *c, *next;
 
-	TAILQ_FOREACH_SAFE(c, &all, all_entry, next)
-		if (c->state == CONN_READING && c->in.len == 0 &&
-		    c->out.len == c->out_at)
+	TAILQ_FOREACH_SAFE(c, &all, all_entry, next) {
+		if (c->state != CONN_READING)
+			continue;
+		/* A request that has begun may still arrive, but soon. */
+		if (c->in.len > 0 || c->out.len > c->out_at)
+			conn_deadline(c, DEADLINE_LINGER);
+		else
 			conn_close(c);
+	}
 }
