@@ -129,6 +129,8 @@ share_ticket_key(struct child_proc *handler, struct child_proc *authd)
 	send_ticket_key(handler, &key);
 	channels_flush();
 	send_ticket_key(authd, &key);
+	/* And authd before a listener can ask it for a ticket. */
+	channels_flush();
 	explicit_bzero(&key, sizeof(key));
 }
 

@@ -41,13 +41,17 @@ static const struct row rows[] = {
 	{ "chunk extension", POST TE "5;a=b;c\r\nhello\r\n0;z\r\n\r\n", 0, COMPLETE, "hello" },
 	{ "hex size", POST TE "00000A\r\n0123456789\r\n0\r\n\r\n", 0, COMPLETE, "0123456789" },
 	{ "trailer", POST TE "1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\n", 0, COMPLETE, "x" },
-	{ "coding in capitals", POST "TRANSFER-encoding: Chunked\r\n\r\n0\r\n\r\n", 0, COMPLETE, "" },
-	{ "bytes above ascii where nobody reads", POST "User-Agent: \xc3\xa9\r\n\r\n", 0, COMPLETE, "" },
-	{ "two connection fields", POST "Connection: a\r\nConnection: close\r\n\r\n", 0, COMPLETE, "" },
+	{ "coding in capitals", POST "TRANSFER-encoding: Chunked\r\n\r\n0\r\n\r\n", 0,
+	    COMPLETE, "" },
+	{ "bytes above ascii where nobody reads", POST "User-Agent: \xc3\xa9\r\n\r\n", 0,
+	    COMPLETE, "" },
+	{ "two connection fields", POST "Connection: a\r\nConnection: close\r\n\r\n", 0,
+	    COMPLETE, "" },
 	{ "empty value", POST "Accept:\r\n\r\n", 0, COMPLETE, "" },
 	/* lines */
 	{ "bare LF after the request line", "POST /mcp HTTP/1.1\n" H "\r\n", 0, 400, NULL },
-	{ "bare LF after a field", "POST /mcp HTTP/1.1\r\nHost: localhost\n\r\n", 0, 400, NULL },
+	{ "bare LF after a field", "POST /mcp HTTP/1.1\r\nHost: localhost\n\r\n", 0, 400,
+	    NULL },
 	{ "bare LF as the empty line", POST "\n", 0, 400, NULL },
 	{ "bare CR in a value", POST "A: b\rC: d\r\n\r\n", 0, 400, NULL },
 	{ "CR CR LF", POST "A: b\r\r\n\r\n", 0, 400, NULL },
@@ -75,15 +79,19 @@ static const struct row rows[] = {
 	{ "target above ascii", "POST /mcp\xc3\xa9 HTTP/1.1\r\n" H "\r\n", 0, 400, NULL },
 	{ "small http", "POST /mcp http/1.1\r\n" H "\r\n", 0, 400, NULL },
 	{ "HTTP/1.0", "POST /mcp HTTP/1.0\r\n" H "\r\n", 0, 505, NULL },
-	{ "HTTP/1.0 keep-alive", "POST /mcp HTTP/1.0\r\n" H "Connection: keep-alive\r\n\r\n", 0, 505, NULL },
+	{ "HTTP/1.0 keep-alive", "POST /mcp HTTP/1.0\r\n" H
+	    "Connection: keep-alive\r\n\r\n", 0, 505, NULL },
 	{ "HTTP/2.0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 505, NULL },
 	{ "HTTP/1.10", "POST /mcp HTTP/1.10\r\n" H "\r\n", 0, 400, NULL },
 	{ "HTTP/0.9", "GET /mcp\r\n", 0, 400, NULL },
 	/* which length */
 	{ "length and coding", POST "Content-Length: 5\r\n" TE "0\r\n\r\n", 0, 400, NULL },
-	{ "coding and length", POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nhello", 0, 400, NULL },
-	{ "equal lengths", POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 0, 400, NULL },
-	{ "unequal lengths", POST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 0, 400, NULL },
+	{ "coding and length", POST
+	    "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nhello", 0, 400, NULL },
+	{ "equal lengths", POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 0,
+	    400, NULL },
+	{ "unequal lengths", POST "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", 0,
+	    400, NULL },
 	{ "list of lengths", POST "Content-Length: 5, 5\r\n\r\nhello", 0, 400, NULL },
 	{ "plus", POST "Content-Length: +5\r\n\r\nhello", 0, 400, NULL },
 	{ "minus", POST "Content-Length: -1\r\n\r\n", 0, 400, NULL },
@@ -91,28 +99,37 @@ static const struct row rows[] = {
 	{ "octal length", POST "Content-Length: 05\r\n\r\nhello", 0, 400, NULL },
 	{ "empty length", POST "Content-Length:\r\n\r\n", 0, 400, NULL },
 	{ "space in the length", POST "Content-Length: 1 0\r\n\r\n", 0, 400, NULL },
-	{ "length beyond 64 bits", POST "Content-Length: 18446744073709551621\r\n\r\nhello", 0, 413, NULL },
+	{ "length beyond 64 bits", POST "Content-Length: 18446744073709551621\r\n\r\nhello",
+	    0, 413, NULL },
 	{ "length beyond the bound", POST "Content-Length: 1048577\r\n\r\n", 0, 413, NULL },
-	{ "gzip, chunked", POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0, 400, NULL },
-	{ "chunked, chunked", POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 0, 400, NULL },
+	{ "gzip, chunked", POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0, 400,
+	    NULL },
+	{ "chunked, chunked", POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+	    0, 400, NULL },
 	{ "chunked twice", POST "Transfer-Encoding: chunked\r\n" TE "0\r\n\r\n", 0, 400, NULL },
 	{ "identity", POST "Transfer-Encoding: identity\r\n\r\n", 0, 400, NULL },
 	{ "xchunked", POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 0, 400, NULL },
-	{ "quoted coding", POST "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", 0, 400, NULL },
-	{ "vertical tab coding", POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n", 0, 400, NULL },
+	{ "quoted coding", POST "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", 0, 400,
+	    NULL },
+	{ "vertical tab coding", POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n",
+	    0, 400, NULL },
 	/* fields that come once */
 	{ "no host", "POST /mcp HTTP/1.1\r\n\r\n", 0, 400, NULL },
 	{ "two hosts", POST H "\r\n", 0, 400, NULL },
 	{ "two hosts, case", POST "HOST: evil\r\n\r\n", 0, 400, NULL },
-	{ "two credentials", POST "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 0, 400, NULL },
+	{ "two credentials", POST
+	    "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 0, 400, NULL },
 	{ "two types", POST "Content-Type: a\r\nContent-Type: a\r\n\r\n", 0, 400, NULL },
 	{ "two origins", POST "Origin: null\r\nOrigin: null\r\n\r\n", 0, 400, NULL },
-	{ "two versions", POST "MCP-Protocol-Version: a\r\nMcp-Protocol-Version: b\r\n\r\n", 0, 400, NULL },
+	{ "two versions", POST "MCP-Protocol-Version: a\r\nMcp-Protocol-Version: b\r\n\r\n",
+	    0, 400, NULL },
 	{ "two methods", POST "Mcp-Method: a\r\nmcp-method: a\r\n\r\n", 0, 400, NULL },
 	{ "two names", POST "Mcp-Name: a\r\nMCP-NAME: b\r\n\r\n", 0, 400, NULL },
-	{ "two params", POST "Mcp-Param-Region: a\r\nMcp-Param-REGION: b\r\n\r\n", 0, 400, NULL },
+	{ "two params", POST "Mcp-Param-Region: a\r\nMcp-Param-REGION: b\r\n\r\n", 0, 400,
+	    NULL },
 	{ "known field above ascii", POST "Mcp-Name: \xc3\xa9\r\n\r\n", 0, 400, NULL },
-	{ "another expectation", POST "Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx", 0, 417, NULL },
+	{ "another expectation", POST "Expect: 200-ok\r\nContent-Length: 1\r\n\r\nx", 0,
+	    417, NULL },
 	/* chunks */
 	{ "no size", POST TE "\r\nhello\r\n0\r\n\r\n", 0, 400, NULL },
 	{ "size with a sign", POST TE "-1\r\nhello\r\n0\r\n\r\n", 0, 400, NULL },
@@ -357,6 +374,40 @@ chunk_extensions_have_a_bound(void **state)
 	assert_int_equal(400, r.status);
 	buffer_free(&b);
 	buffer_free(&in);
+}
+
+static void
+a_trailer_has_bounds(void **state)
+{
+	static const size_t counts[] = { HTTP_TRAILERS_MAX,
+	    HTTP_TRAILERS_MAX + 1 };
+	static const size_t lengths[] = { HTTP_TRAILER_MAX - 4,
+	    HTTP_TRAILER_MAX };
+	struct http_request r;
+	struct buffer b, in;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		buffer_init(&b, 1 << 20);
+		(void)buffer_add_cstr(&b, POST TE "0\r\n");
+		for (k = 0; k < counts[i]; k++)
+			(void)buffer_add_cstr(&b, "A: b\r\n");
+		(void)buffer_add_cstr(&b, "\r\n");
+		assert_int_equal(i == 0 ? HTTP_COMPLETE : HTTP_BAD, feed(&r,
+		    &in, (const char *)b.data, b.len, SIZE_MAX));
+		assert_int_equal(i == 0 ? 0 : 431, r.status);
+		buffer_free(&in);
+		buffer_clear(&b);
+		(void)buffer_add_cstr(&b, POST TE "0\r\nA:");
+		fill(&b, 'b', lengths[i] - 2);
+		(void)buffer_add_cstr(&b, "\r\n\r\n");
+		assert_int_equal(i == 0 ? HTTP_COMPLETE : HTTP_BAD, feed(&r,
+		    &in, (const char *)b.data, b.len, SIZE_MAX));
+		assert_int_equal(i == 0 ? 0 : 431, r.status);
+		buffer_free(&in);
+		buffer_free(&b);
+	}
 }
 
 /* Many small chunks must not make the input grow by what they are cut with. */
@@ -699,6 +750,7 @@ main(void)
 		cmocka_unit_test(a_line_without_an_end_is_refused_at_its_bound),
 		cmocka_unit_test(a_header_has_bounds),
 		cmocka_unit_test(chunk_extensions_have_a_bound),
+		cmocka_unit_test(a_trailer_has_bounds),
 		cmocka_unit_test(input_of_small_chunks_stays_bounded),
 		cmocka_unit_test(pipelined_requests_are_read_one_after_another),
 		cmocka_unit_test(fields_are_found_trimmed_and_whatever_their_case),
