@@ -8,9 +8,8 @@ set -eu
 
 build="gcc libc6-dev make pkg-config bison libevent-dev libssl-dev libpq-dev libbsd-dev
 	libseccomp-dev libsqlite3-dev ca-certificates curl sqlite3"
-all="$build libcmocka-dev postgresql postgresql-contrib pgbouncer
-	redis-server clang clang-tidy cppcheck mandoc jq nodejs npm wrk python3 procps
-	binutils libclang-rt-14-dev valgrind"
+all="$build libcmocka-dev postgresql clang-tidy cppcheck mandoc jq nodejs npm wrk python3
+	procps binutils"
 
 name_only=no
 [ "${1:-}" = --name-missing ] && { name_only=yes; shift; }
@@ -33,7 +32,6 @@ for package in $want; do
 	nodejs) command -v node >/dev/null 2>&1 && continue ;;
 	npm) command -v npm >/dev/null 2>&1 && continue ;;
 	gcc) command -v cc >/dev/null 2>&1 && continue ;;
-	libclang-rt-14-dev) apt-cache show "$package" >/dev/null 2>&1 || continue ;;
 	esac
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
 	    grep -q 'ok installed' || missing="$missing $package"
