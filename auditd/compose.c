@@ -152,8 +152,7 @@ set_params(struct record *r, const struct msg_audit_call *c)
 
 	buffer_clear(&params);
 	if ((why = arguments_write(&params, c)) != NULL) {
-		log_warn("arguments not recorded: a handler sent what is not "
-		    "fit for it: %s", why);
+		log_debug("arguments not recorded: %s", why);
 		detail_add("params", "");
 		(void)json_write_cstr(&detail, why);
 		return;

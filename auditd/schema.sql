@@ -71,12 +71,10 @@ COMMENT ON TABLE pontifex.audit IS 'Audit records of pontifexd; (node, seq) has 
 COMMENT ON COLUMN pontifex.audit.calls IS 'How many calls this record stands for; over all records the sum is what was asked';
 COMMENT ON COLUMN pontifex.audit.record IS 'The text that was hashed: hash = SHA-256(prev_hash || record)';
 
-CREATE INDEX IF NOT EXISTS audit_timestamp ON pontifex.audit ("timestamp" DESC);
+CREATE INDEX IF NOT EXISTS audit_timestamp ON pontifex.audit USING brin ("timestamp");
 CREATE INDEX IF NOT EXISTS audit_owner ON pontifex.audit (owner_id, "timestamp");
 CREATE INDEX IF NOT EXISTS audit_tool ON pontifex.audit (tool_name, "timestamp");
-CREATE INDEX IF NOT EXISTS audit_key ON pontifex.audit (key_id);
-CREATE INDEX IF NOT EXISTS audit_namespace ON pontifex.audit (namespace);
-CREATE INDEX IF NOT EXISTS audit_outcome ON pontifex.audit (outcome);
+CREATE INDEX IF NOT EXISTS audit_key ON pontifex.audit (key_id, "timestamp");
 CREATE INDEX IF NOT EXISTS audit_request ON pontifex.audit (request_id);
 
 -- The second wall behind the grants: not even the owner changes a record by accident.

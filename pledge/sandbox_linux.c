@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Confinement on Linux: resource limits, no_new_privs, Landlock for the file
- * system and TCP ports, seccomp for system calls.  What a role may call is
- * one table.  A call outside it raises SIGSYS, whose handler tells the parent
- * the number and makes the call again: with the signal back at its default
- * that is the end of the process.  Whoever already runs code in the process
- * gains nothing from the handler: the call is never executed.
+ * Confinement on Linux: resource limits, no capability, no_new_privs,
+ * Landlock for the file system and TCP ports, seccomp for system calls (the
+ * table is calls_linux.h).  A call outside the table raises SIGSYS, whose
+ * handler tells the parent the number and then ends the process by SIGSYS.
+ * Whoever already runs code in the process gains nothing from that handler:
+ * the call itself is never executed.
  */
 
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 
@@ -29,25 +29,35 @@
 #include "../common/frame.h"
 #include "../common/log.h"
 #include "../common/message.h"
+#include "calls_linux.h"
 #include "sandbox.h"
 
-/* Debian 12's headers stop at ABI 2; the kernel says what it knows. */
+/*
+ * The headers of one distribution are older than the kernel of another: what
+ * they may lack stands here, and the running kernel says what it knows.
+ */
 #ifndef LANDLOCK_ACCESS_FS_REFER
-#define LANDLOCK_ACCESS_FS_REFER	(1ULL << 13)
+#define LANDLOCK_ACCESS_FS_REFER	(1ULL << 13)	/* ABI 2 */
 #endif
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
-#define LANDLOCK_ACCESS_FS_TRUNCATE	(1ULL << 14)
+#define LANDLOCK_ACCESS_FS_TRUNCATE	(1ULL << 14)	/* ABI 3 */
 #endif
 #ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
-#define LANDLOCK_ACCESS_FS_IOCTL_DEV	(1ULL << 15)
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV	(1ULL << 15)	/* ABI 5 */
 #endif
 #ifndef LANDLOCK_ACCESS_NET_BIND_TCP
-#define LANDLOCK_ACCESS_NET_BIND_TCP	(1ULL << 0)
+#define LANDLOCK_ACCESS_NET_BIND_TCP	(1ULL << 0)	/* ABI 4 */
 #define LANDLOCK_ACCESS_NET_CONNECT_TCP	(1ULL << 1)
 #endif
-#define RULE_NET_PORT			2
-#define SCOPE_ABSTRACT_UNIX_SOCKET	(1ULL << 0)
-#define SCOPE_SIGNAL			(1ULL << 1)
+#ifndef LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
+#define LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET (1ULL << 0)	/* ABI 6 */
+#define LANDLOCK_SCOPE_SIGNAL		(1ULL << 1)
+#endif
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP			1	/* si_code of a refused call */
+#endif
+#define RULE_NET_PORT			2	/* LANDLOCK_RULE_NET_PORT */
+#define DNS_PORT			53
 
 struct ruleset_attr {
 	uint64_t	handled_access_fs;
@@ -60,80 +70,7 @@ struct net_port_attr {
 	uint64_t	port;
 };
 
-#define L	(1 << ROLE_LISTENER)
-#define A	(1 << ROLE_AUTHD)
-#define H	(1 << ROLE_HANDLER)
-#define J	(1 << ROLE_AUDITD)
-#define ALL	(L | A | H | J)
-
-/* What each role may call, whatever the arguments. */
-static const struct {
-	int		call;
-	unsigned int	roles;
-} calls[] = {
-	/* memory */
-	{ SCMP_SYS(brk), ALL }, { SCMP_SYS(munmap), ALL },
-	{ SCMP_SYS(mremap), ALL }, { SCMP_SYS(madvise), ALL },
-	/* time, randomness, identity */
-	{ SCMP_SYS(clock_gettime), ALL }, { SCMP_SYS(gettimeofday), ALL },
-	{ SCMP_SYS(clock_getres), ALL }, { SCMP_SYS(time), ALL },
-	{ SCMP_SYS(clock_nanosleep), H | J }, { SCMP_SYS(nanosleep), H | J },
-	{ SCMP_SYS(getrandom), ALL }, { SCMP_SYS(getpid), ALL },
-	{ SCMP_SYS(gettid), ALL }, { SCMP_SYS(getuid), H | J },
-	{ SCMP_SYS(geteuid), H | J }, { SCMP_SYS(getgid), H | J },
-	{ SCMP_SYS(getegid), H | J }, { SCMP_SYS(uname), H | J },
-	{ SCMP_SYS(sysinfo), H | J },
-	/* signals and the end */
-	{ SCMP_SYS(rt_sigprocmask), ALL }, { SCMP_SYS(rt_sigreturn), ALL },
-	{ SCMP_SYS(exit), ALL }, { SCMP_SYS(exit_group), ALL },
-	{ SCMP_SYS(restart_syscall), ALL }, { SCMP_SYS(futex), ALL },
-	/* descriptors */
-	{ SCMP_SYS(read), ALL }, { SCMP_SYS(readv), ALL },
-	{ SCMP_SYS(write), ALL }, { SCMP_SYS(writev), ALL },
-	{ SCMP_SYS(close), ALL }, { SCMP_SYS(fstat), ALL },
-	{ SCMP_SYS(recvfrom), ALL }, { SCMP_SYS(recvmsg), ALL },
-	{ SCMP_SYS(sendto), ALL }, { SCMP_SYS(sendmsg), ALL },
-	{ SCMP_SYS(shutdown), ALL }, { SCMP_SYS(poll), ALL },
-	{ SCMP_SYS(ppoll), ALL },
-	{ SCMP_SYS(epoll_wait), ALL }, { SCMP_SYS(epoll_pwait), ALL },
-	{ SCMP_SYS(epoll_pwait2), ALL }, { SCMP_SYS(epoll_ctl), ALL },
-	{ SCMP_SYS(timerfd_settime), ALL }, { SCMP_SYS(lseek), ALL },
-	/* connections from the network */
-	{ SCMP_SYS(accept4), L }, { SCMP_SYS(accept), L },
-	{ SCMP_SYS(getpeername), L | H | J },
-	{ SCMP_SYS(getsockname), L | H | J },
-	{ SCMP_SYS(setsockopt), L | H | J },
-	{ SCMP_SYS(getsockopt), L | H | J },
-	/* connections to the sources; Landlock says to which ports */
-	{ SCMP_SYS(connect), H | J }, { SCMP_SYS(bind), H | J },
-	/* files; Landlock says which */
-	{ SCMP_SYS(openat), H | J }, { SCMP_SYS(open), H | J },
-	{ SCMP_SYS(stat), H | J }, { SCMP_SYS(lstat), H | J },
-	{ SCMP_SYS(newfstatat), ALL }, { SCMP_SYS(statx), H | J },
-	{ SCMP_SYS(access), H | J }, { SCMP_SYS(faccessat), H | J },
-	{ SCMP_SYS(faccessat2), H | J },
-	{ SCMP_SYS(readlink), H | J }, { SCMP_SYS(readlinkat), H | J },
-	{ SCMP_SYS(getcwd), H | J }, { SCMP_SYS(pread64), H | J },
-	{ SCMP_SYS(pwrite64), H | J }, { SCMP_SYS(ftruncate), H | J },
-	{ SCMP_SYS(fsync), H | J }, { SCMP_SYS(fdatasync), H | J },
-	{ SCMP_SYS(fallocate), H | J }, { SCMP_SYS(fadvise64), H | J },
-	{ SCMP_SYS(unlink), H | J }, { SCMP_SYS(unlinkat), H | J },
-	{ SCMP_SYS(rename), J }, { SCMP_SYS(renameat), J },
-	{ SCMP_SYS(renameat2), J }, { SCMP_SYS(getdents64), J },
-	{ SCMP_SYS(flock), J }, { SCMP_SYS(fstatfs), J },
-	{ SCMP_SYS(statfs), H | J }, { SCMP_SYS(fchmod), H | J },
-	{ SCMP_SYS(fchown), H }, { SCMP_SYS(umask), H | J },
-};
-
-#ifdef SANITIZED
-/* What AddressSanitizer's runtime calls on its own account. */
-static const int sanitizer_calls[] = {
-	SCMP_SYS(sigaltstack), SCMP_SYS(sched_yield), SCMP_SYS(mprotect),
-	SCMP_SYS(mmap), SCMP_SYS(readlink), SCMP_SYS(getrlimit),
-	SCMP_SYS(prlimit64), SCMP_SYS(rt_sigaction), SCMP_SYS(openat),
-	SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(sched_getaffinity),
-};
-#endif
+/* ---- what a configuration needs ---------------------------------------- */
 
 void
 sandbox_needs_init(struct sandbox_needs *n)
@@ -173,28 +110,73 @@ sandbox_call_name(uint32_t number, char *buf, size_t size)
 	return buf;
 }
 
+static int
+has_path(const struct sandbox_needs *n, enum sandbox_access access)
+{
+	size_t i;
+
+	for (i = 0; i < n->paths; i++)
+		if (n->path[i].access == access)
+			return 1;
+	return 0;
+}
+
+static unsigned int
+needs_bits(const struct sandbox_needs *n)
+{
+	return (n->ports > 0 ? TCP : 0) | (n->resolve ? DNS : 0) |
+	    (has_path(n, SANDBOX_CONNECT) ? UNIX : 0);
+}
+
 /* ---- limits ------------------------------------------------------------ */
 
+/* Never more than there is; a limit that is lower already stays. */
 static void
 set_limit(int what, rlim_t value)
 {
-	struct rlimit limit = { value, value };
+	struct rlimit limit;
 
+	if (getrlimit((__rlimit_resource_t)what, &limit) == -1) {
+		log_errno("sandbox: resource limit %d", what);
+		return;
+	}
+	if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit((__rlimit_resource_t)what, &limit) == -1)
 		log_errno("sandbox: resource limit %d", what);
 }
 
 static void
-enter_limits(enum role role)
+enter_limits(enum role role, const struct sandbox_needs *n)
 {
 	struct stat st;
 
 	set_limit(RLIMIT_CORE, 0);
 	set_limit(RLIMIT_NOFILE, role == ROLE_LISTENER ? 8192 : 1024);
+	/* Counts all of the user's, but binds only who has the limit. */
+	set_limit(RLIMIT_NPROC, 0);
 	/* A log on standard error may be a file; then it may grow. */
-	if ((role == ROLE_LISTENER || role == ROLE_AUTHD) &&
-	    fstat(STDERR_FILENO, &st) == 0 && !S_ISREG(st.st_mode))
+	if (!has_path(n, SANDBOX_WRITE) && fstat(STDERR_FILENO, &st) == 0 &&
+	    !S_ISREG(st.st_mode))
 		set_limit(RLIMIT_FSIZE, 0);
+}
+
+/* Without root there may still be what a service manager gave. */
+static int
+drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {
+		_LINUX_CAPABILITY_VERSION_3, 0
+	};
+	struct __user_cap_data_struct none[2];
+
+	memset(none, 0, sizeof(none));
+	if (syscall(SYS_capset, &header, none) == -1) {
+		log_errno("sandbox: capabilities");
+		return -1;
+	}
+	return 0;
 }
 
 /* ---- Landlock ---------------------------------------------------------- */
@@ -216,19 +198,16 @@ fs_rights(int abi)
 static uint64_t
 path_rights(enum sandbox_access access, int is_dir, uint64_t handled)
 {
-	uint64_t rights = LANDLOCK_ACCESS_FS_READ_FILE |
-	    LANDLOCK_ACCESS_FS_READ_DIR;
+	uint64_t rights = LANDLOCK_ACCESS_FS_READ_FILE;
 
-	if (access != SANDBOX_READ)
-		rights |= LANDLOCK_ACCESS_FS_WRITE_FILE;
+	if (is_dir)
+		rights |= LANDLOCK_ACCESS_FS_READ_DIR;
 	if (access == SANDBOX_WRITE)
-		rights |= LANDLOCK_ACCESS_FS_TRUNCATE |
-		    LANDLOCK_ACCESS_FS_MAKE_REG |
-		    LANDLOCK_ACCESS_FS_REMOVE_FILE;
-	if (!is_dir)
-		rights &= LANDLOCK_ACCESS_FS_READ_FILE |
-		    LANDLOCK_ACCESS_FS_WRITE_FILE |
+		rights |= LANDLOCK_ACCESS_FS_WRITE_FILE |
 		    LANDLOCK_ACCESS_FS_TRUNCATE;
+	if (access == SANDBOX_WRITE && is_dir)
+		rights |= LANDLOCK_ACCESS_FS_MAKE_REG |
+		    LANDLOCK_ACCESS_FS_REMOVE_FILE;
 	return rights & handled;
 }
 
@@ -238,20 +217,22 @@ add_path(int ruleset, const char *path, enum sandbox_access access,
 {
 	struct landlock_path_beneath_attr attr;
 	struct stat st;
-	int rc;
+	int rc = -1;
 
+	/* Landlock does not look at connect(2) to a path: no right is due. */
+	if (access == SANDBOX_CONNECT)
+		return 0;
 	memset(&attr, 0, sizeof(attr));
 	attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (attr.parent_fd == -1)
-		return errno == ENOENT || errno == EACCES ? 0 : -1;
-	if (fstat(attr.parent_fd, &st) == -1) {
-		close(attr.parent_fd);
-		return -1;
+		return errno == ENOENT || errno == ENOTDIR ||
+		    errno == EACCES ? 0 : -1;
+	if (fstat(attr.parent_fd, &st) == 0) {
+		attr.allowed_access = path_rights(access,
+		    S_ISDIR(st.st_mode), handled);
+		rc = (int)syscall(SYS_landlock_add_rule, ruleset,
+		    LANDLOCK_RULE_PATH_BENEATH, &attr, 0);
 	}
-	attr.allowed_access = path_rights(access, S_ISDIR(st.st_mode),
-	    handled);
-	rc = (int)syscall(SYS_landlock_add_rule, ruleset,
-	    LANDLOCK_RULE_PATH_BENEATH, &attr, 0);
 	close(attr.parent_fd);
 	return rc;
 }
@@ -265,6 +246,33 @@ add_port(int ruleset, uint16_t port)
 	    &attr, 0);
 }
 
+/* What name look-ups read; a link is followed to where it points now. */
+static const char *const resolver_files[] = {
+	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
+	"/etc/gai.conf", "/etc/services", "/etc/host.conf",
+};
+
+static int
+add_rules(int ruleset, int abi, uint64_t handled,
+    const struct sandbox_needs *n)
+{
+	size_t i;
+
+	for (i = 0; i < n->paths; i++)
+		if (add_path(ruleset, n->path[i].path, n->path[i].access,
+		    handled) == -1)
+			return -1;
+	for (i = 0; n->resolve && i < sizeof(resolver_files) /
+	    sizeof(resolver_files[0]); i++)
+		if (add_path(ruleset, resolver_files[i], SANDBOX_READ,
+		    handled) == -1)
+			return -1;
+	for (i = 0; abi >= 4 && i < n->ports; i++)
+		if (add_port(ruleset, n->port[i]) == -1)
+			return -1;
+	return abi >= 4 && n->resolve ? add_port(ruleset, DNS_PORT) : 0;
+}
+
 static size_t
 attr_size(int abi)
 {
@@ -274,24 +282,33 @@ attr_size(int abi)
 	    offsetof(struct ruleset_attr, handled_access_net);
 }
 
-/* What name look-ups read. */
-static const char *const resolver_files[] = {
-	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
-	"/etc/gai.conf", "/etc/services", "/etc/host.conf",
-};
+/*
+ * Name look-ups load modules, which is executable memory.  Where Landlock
+ * will hide the files they do without; else it is to happen now.
+ */
+static void
+load_resolver(void)
+{
+	struct addrinfo *found;
+
+	(void)getpwuid(geteuid());
+	if (getaddrinfo("localhost", NULL, NULL, &found) == 0)
+		freeaddrinfo(found);
+}
 
 static int
 enter_landlock(const struct sandbox_needs *n)
 {
 	struct ruleset_attr attr;
-	int abi, ruleset, rc = 0;
-	size_t i;
+	int abi, ruleset, rc;
 
 	abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 1) {
 		log_warn("sandbox: this kernel has no Landlock: files and "
 		    "ports are kept from the process by its uid alone");
+		if (needs_bits(n) != 0)
+			load_resolver();
 		return 0;
 	}
 	memset(&attr, 0, sizeof(attr));
@@ -299,28 +316,19 @@ enter_landlock(const struct sandbox_needs *n)
 	if (abi >= 4)
 		attr.handled_access_net = LANDLOCK_ACCESS_NET_BIND_TCP |
 		    LANDLOCK_ACCESS_NET_CONNECT_TCP;
-	else
-		log_debug("sandbox: this kernel's Landlock knows no ports");
+	else if (n->ports > 0 || n->resolve)
+		log_warn("sandbox: this kernel's Landlock (ABI %d) knows no "
+		    "ports: the process may connect to any", abi);
 	if (abi >= 6)
-		attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
+		attr.scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET |
+		    LANDLOCK_SCOPE_SIGNAL;
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr,
 	    attr_size(abi), 0);
 	if (ruleset == -1) {
 		log_errno("sandbox: Landlock");
 		return -1;
 	}
-	for (i = 0; i < n->paths && rc == 0; i++)
-		rc = add_path(ruleset, n->path[i].path, n->path[i].access,
-		    attr.handled_access_fs);
-	if (n->resolve)
-		for (i = 0; i < sizeof(resolver_files) /
-		    sizeof(resolver_files[0]) && rc == 0; i++)
-			rc = add_path(ruleset, resolver_files[i],
-			    SANDBOX_READ, attr.handled_access_fs);
-	for (i = 0; i < n->ports && rc == 0 && abi >= 4; i++)
-		rc = add_port(ruleset, n->port[i]);
-	if (n->resolve && rc == 0 && abi >= 4)
-		rc = add_port(ruleset, 53);
+	rc = add_rules(ruleset, abi, attr.handled_access_fs, n);
 	if (rc == 0)
 		rc = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
 	if (rc == -1)
@@ -343,75 +351,26 @@ on_sigsys(int sig, siginfo_t *info, void *context)
 
 	(void)sig;
 	(void)context;
-	memset(&f, 0, sizeof(f));
-	f.header.length = sizeof(f.number);
-	f.header.type = MSG_VIOLATION;
-	f.number = (uint32_t)info->si_syscall;
-	n = write(CONTROL_FD, &f, sizeof(f));
-	(void)n;
-	/* Any arguments do: it is refused before they are looked at. */
-	(void)syscall(info->si_syscall, -1, 0, 0, 0, 0, 0);
+	if (info->si_code == SYS_SECCOMP) {
+		memset(&f, 0, sizeof(f));
+		f.header.length = sizeof(f.number);
+		f.header.type = MSG_VIOLATION;
+		f.number = (uint32_t)info->si_syscall;
+		n = write(CONTROL_FD, &f, sizeof(f));
+		(void)n;
+	}
+	/*
+	 * A call that nobody may make, whatever its arguments: the signal is
+	 * back at its default, so this is death by SIGSYS.
+	 */
+	(void)syscall(SYS_ptrace, -1, 0, 0, 0);
 	_exit(128 + SIGSYS);
 }
 
 static int
-allow(scmp_filter_ctx ctx, int call)
-{
-	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 0);
-
-	/* A call that this architecture does not have is no loss. */
-	return rc == -EDOM || rc == -EEXIST ? 0 : rc;
-}
-
-static int
-allow_arg(scmp_filter_ctx ctx, int call, unsigned int arg, uint64_t value)
-{
-	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
-	    SCMP_CMP(arg, SCMP_CMP_EQ, value));
-
-	return rc == -EDOM || rc == -EEXIST ? 0 : rc;
-}
-
-static int
-allow_arguments(scmp_filter_ctx ctx, enum role role,
-    const struct sandbox_needs *n)
-{
-	static const uint64_t fcntls[] = { F_GETFL, F_SETFL, F_GETFD, F_SETFD,
-	    F_DUPFD_CLOEXEC };
-	static const uint64_t locks[] = { F_SETLK, F_GETLK, F_SETLKW };
-	int files = role == ROLE_HANDLER || role == ROLE_AUDITD, rc = 0;
-	size_t i;
-
-	/* Memory, but none that can be executed. */
-	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-	    SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-	    SCMP_CMP(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	for (i = 0; i < sizeof(fcntls) / sizeof(fcntls[0]); i++)
-		rc |= allow_arg(ctx, SCMP_SYS(fcntl), 1, fcntls[i]);
-	for (i = 0; files && i < sizeof(locks) / sizeof(locks[0]); i++)
-		rc |= allow_arg(ctx, SCMP_SYS(fcntl), 1, locks[i]);
-	rc |= allow_arg(ctx, SCMP_SYS(ioctl), 1, FIONREAD);
-	rc |= allow_arg(ctx, SCMP_SYS(ioctl), 1, FIONBIO);
-	/* abort(3) sends itself a signal. */
-	rc |= allow_arg(ctx, SCMP_SYS(tgkill), 0, (uint64_t)getpid());
-	if (files && (n->paths > 0 || n->ports > 0)) {
-		rc |= allow_arg(ctx, SCMP_SYS(socket), 0, AF_UNIX);
-		rc |= allow_arg(ctx, SCMP_SYS(socket), 0, AF_INET);
-		rc |= allow_arg(ctx, SCMP_SYS(socket), 0, AF_INET6);
-		if (n->resolve)
-			rc |= allow_arg(ctx, SCMP_SYS(socket), 0, AF_NETLINK);
-	}
-	return rc;
-}
-
-static int
-enter_seccomp(enum role role, const struct sandbox_needs *n)
+catch_sigsys(void)
 {
 	struct sigaction sa;
-	scmp_filter_ctx ctx;
-	size_t i;
-	int rc = 0;
 
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = on_sigsys;
@@ -421,20 +380,92 @@ enter_seccomp(enum role role, const struct sandbox_needs *n)
 		log_errno("sandbox: sigaction");
 		return -1;
 	}
+	return 0;
+}
+
+static int
+matches(unsigned int roles, unsigned int needs, enum role role,
+    unsigned int bits)
+{
+	return (roles & (1U << role)) != 0 &&
+	    (needs == ANY || (needs & bits) != 0);
+}
+
+static int
+add_rule(scmp_filter_ctx ctx, const struct filtered *f)
+{
+	int rc = seccomp_rule_add_array(ctx, f->error == 0 ? SCMP_ACT_ALLOW :
+	    SCMP_ACT_ERRNO((unsigned int)f->error), f->call, f->args, f->arg);
+
+	/* A call that this architecture does not have is no loss. */
+	return rc == -EDOM || rc == -EEXIST ? 0 : rc;
+}
+
+static int
+add_filtered(scmp_filter_ctx ctx, const struct filtered *list, size_t count,
+    enum role role, unsigned int bits)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < count && rc == 0; i++)
+		if (matches(list[i].roles, list[i].needs, role, bits))
+			rc = add_rule(ctx, &list[i]);
+	return rc;
+}
+
+static int
+fill(scmp_filter_ctx ctx, enum role role, unsigned int bits)
+{
+	struct filtered plain = { 0 }, own_abort = {
+		SCMP_SYS(tgkill), ALL, ANY, 0, 2,
+		{ EQ(0, (uint64_t)getpid()), EQ(2, SIGABRT) }
+	};
+	size_t i;
+	int rc;
+
+	/* The tree costs a call a few steps, not one for each line above. */
+	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS);
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]) && rc == 0; i++) {
+		if (!matches(calls[i].roles, calls[i].needs, role, bits))
+			continue;
+		plain.call = calls[i].call;
+		rc = add_rule(ctx, &plain);
+	}
+	if (rc == 0)
+		rc = add_filtered(ctx, filtered, sizeof(filtered) /
+		    sizeof(filtered[0]), role, bits);
+	if (rc == 0)
+		rc = add_rule(ctx, &own_abort);
+#ifdef SANITIZED
+	if (rc == 0)
+		rc = add_filtered(ctx, sanitizer_calls,
+		    sizeof(sanitizer_calls) / sizeof(sanitizer_calls[0]),
+		    role, bits);
+#endif
+	return rc;
+}
+
+static int
+enter_seccomp(enum role role, const struct sandbox_needs *n)
+{
+	scmp_filter_ctx ctx;
+	int rc;
+
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == -1 && errno == EINVAL) {
+		log_warn("sandbox: this kernel has no seccomp: system calls "
+		    "are not limited");
+		return 0;
+	}
+	if (catch_sigsys() == -1)
+		return -1;
 	if ((ctx = seccomp_init(SCMP_ACT_TRAP)) == NULL) {
 		log_warn("sandbox: seccomp cannot be set up");
 		return -1;
 	}
-	for (i = 0; i < sizeof(calls) / sizeof(calls[0]) && rc == 0; i++)
-		if (calls[i].roles & (1U << role))
-			rc = allow(ctx, calls[i].call);
-	if (rc == 0)
-		rc = allow_arguments(ctx, role, n);
-#ifdef SANITIZED
-	for (i = 0; i < sizeof(sanitizer_calls) / sizeof(sanitizer_calls[0]) &&
-	    rc == 0; i++)
-		rc = allow(ctx, sanitizer_calls[i]);
-#endif
+	rc = fill(ctx, role, needs_bits(n));
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -448,15 +479,24 @@ enter_seccomp(enum role role, const struct sandbox_needs *n)
 int
 sandbox_enter(enum role role, const struct sandbox_needs *n)
 {
+#ifndef SANITIZED
 	/* Nobody may look into a process that holds secrets. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		log_errno("sandbox: dumpable");
+#endif
 	if (role == ROLE_PARENT) {
-		/* It must exec, bind and change users for its children. */
+		/* It must fork, exec and change users for its children. */
 		set_limit(RLIMIT_CORE, 0);
 		return 0;
 	}
-	enter_limits(role);
+	if (((1U << role) & ALL) == 0 || n == NULL) {
+		log_warn("sandbox: nothing says what %s may do",
+		    role_name(role));
+		return -1;
+	}
+	enter_limits(role, n);
+	if (drop_capabilities() == -1)
+		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) {
 		log_errno("sandbox: no_new_privs");
 		return -1;

@@ -9,6 +9,8 @@
 
 set -u
 set -o pipefail
+# What ends a pipe of a test counts in this shell.
+shopt -s lastpipe
 lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$lib/../.." && pwd)
 build=${BUILD:-build}

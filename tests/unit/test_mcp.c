@@ -115,7 +115,8 @@ static const struct row rows[] = {
 	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}", ERA_LEGACY,
 	    MCP_LIST, 0, 0 },
 	{ "initialize", NULL, NULL, NULL, RPC("initialize",
-	    "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{},\"clientInfo\":{\"name\":\"c\",\"version\":\"1\"}"),
+	    "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{},"
+	    "\"clientInfo\":{\"name\":\"c\",\"version\":\"1\"}"),
 	    ERA_LEGACY, MCP_INITIALIZE, 0, 0 },
 	{ "initialize with mcp-remote's fields", NULL, "initialize", "x", RPC("initialize",
 	    "\"protocolVersion\":\"2025-11-25\""), ERA_LEGACY, MCP_INITIALIZE, 0, 0 },
