@@ -8,6 +8,9 @@
 --                          let pg_hba.conf admit it by `peer' or a certificate)
 --   pontifex_auditor       a role without login that may read both: GRANT pontifex_auditor TO somebody
 
+BEGIN;
+SET LOCAL client_min_messages = warning;
+
 DO $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pontifex_audit') THEN
@@ -121,3 +124,5 @@ REVOKE ALL ON SCHEMA pontifex FROM pontifex_audit, pontifex_auditor;
 GRANT USAGE ON SCHEMA pontifex TO pontifex_audit, pontifex_auditor;
 GRANT INSERT ON pontifex.audit TO pontifex_audit;
 GRANT SELECT ON pontifex.audit, pontifex.audit_calls TO pontifex_auditor;
+
+COMMIT;

@@ -94,11 +94,10 @@ done_testing() {
 
 # until SECONDS COMMAND...: polls until the command succeeds.
 until_true() {
-	local tries=$(($1 * 20))
+	local end=$((SECONDS + $1 + 1))
 	shift
-	while [ "$tries" -gt 0 ]; do
+	while [ "$SECONDS" -lt "$end" ]; do
 		"$@" >/dev/null 2>&1 && return 0
-		tries=$((tries - 1))
 		sleep 0.05
 	done
 	return 1

@@ -200,7 +200,8 @@ group_setup(void **state)
 		return -1;
 	snprintf(data, sizeof(data), "%s/data", root);
 	snprintf(super, sizeof(super),
-	    "host=%s user=postgres dbname=postgres", root);
+	    "host=%s user=postgres dbname=postgres "
+	    "options='-c client_min_messages=warning'", root);
 	if (run("initdb", argv) != 0)
 		return -1;
 	start_server();
