@@ -28,7 +28,8 @@
 #define PENDING_MAX	65536		/* decisions whose outcome is awaited */
 #define SEEN_MAX	32768		/* ids of each of two generations */
 #define REPLAY_MAX	65536		/* records looked at again at start */
-#define HELD_MS		5000		/* an outcome waits for its decision */
+#define HELD_MS		1000		/* an outcome waits for its decision */
+#define HELD_ABSENT_MS	5000		/* … where authd is not there yet */
 #define PENDING_MS	120000		/* a decision waits for its outcome */
 #define GRACE_MS	5000		/* after start, for peers to turn up */
 #define DEAD_MAX	256		/* dead handlers that are remembered */

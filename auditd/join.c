@@ -31,6 +31,8 @@ static uint32_t dead[DEAD_MAX], live[LIVE_MAX];
 static size_t ndead, nlive;
 static uint64_t started_ms;
 static int authd_up, authd_was_up;
+static uint64_t authd_since_ms;
+static uint64_t latest_ms;	/* the time that was told last */
 
 static int
 is_in(const uint32_t *set, size_t n, uint32_t instance)
@@ -300,6 +302,7 @@ join_decision(struct report report, const struct frame *f,
 {
 	struct pending *p;
 
+	latest_ms = now_ms;
 	if (m->outcome != OUTCOME_OK) {
 		refusal(report, m);
 		return;
@@ -364,6 +367,7 @@ entry_for(struct report report, uint32_t handler, const struct frame *f,
 {
 	struct pending *p = pending_find(m->request_id);
 
+	latest_ms = now_ms;
 	if (p == NULL) {
 		hold(report, handler, f, m, intent, now_ms);
 		return NULL;
@@ -498,6 +502,7 @@ void
 join_authd_up(void)
 {
 	authd_up = authd_was_up = 1;
+	authd_since_ms = latest_ms;
 }
 
 void
@@ -536,16 +541,30 @@ try_again(struct pending *p)
 	close_call(p, p->closed, p->reason);
 }
 
+/*
+ * authd sends its decision before the ticket leaves it, and what is unacked
+ * as soon as it meets us.  Once it has been here for a moment there is little
+ * to wait for.
+ */
+static uint64_t
+held_ms(uint64_t now_ms)
+{
+	return authd_up && now_ms - authd_since_ms > HELD_MS ? HELD_MS :
+	    HELD_ABSENT_MS;
+}
+
 void
 join_sweep(uint64_t now_ms)
 {
 	struct pending *p, *next;
 	size_t again = 0;
 
+	latest_ms = now_ms;
+
 	TAILQ_FOREACH_SAFE(p, &pendings.list, entry, next) {
 		switch (p->state) {
 		case HELD:
-			if (now_ms - p->since_ms > HELD_MS)
+			if (now_ms - p->since_ms > held_ms(now_ms))
 				release(p);
 			break;
 		case DECIDED:
@@ -665,7 +684,7 @@ void
 join_init(const struct join_conf *c, uint64_t now_ms)
 {
 	conf = c;
-	started_ms = now_ms;
+	started_ms = latest_ms = now_ms;
 	ndead = nlive = 0;
 	authd_up = authd_was_up = 0;
 	compose_init(c);

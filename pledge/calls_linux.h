@@ -40,6 +40,8 @@
 #define TCP	(1U << 0)	/* it connects to ports */
 #define UNIX	(1U << 1)	/* it connects to Unix sockets */
 #define DNS	(1U << 2)	/* it looks names up */
+#define NO_UNIX	(1U << 3)	/* it does not */
+#define NETWORK	(TCP | UNIX | DNS)
 #define ANY	0U		/* whatever the configuration says */
 
 /* Whatever the arguments. */
@@ -55,12 +57,10 @@ static const struct {
 	{ SCMP_SYS(clock_gettime), ALL, ANY },
 	{ SCMP_SYS(gettimeofday), ALL, ANY }, { SCMP_SYS(time), ALL, ANY },
 	{ SCMP_SYS(clock_getres), ALL, ANY },
-	{ SCMP_SYS(clock_nanosleep), H | J, ANY },
-	{ SCMP_SYS(nanosleep), H | J, ANY },
+	{ SCMP_SYS(clock_nanosleep), H, ANY }, { SCMP_SYS(nanosleep), H, ANY },
 	{ SCMP_SYS(getrandom), ALL, ANY }, { SCMP_SYS(getpid), ALL, ANY },
 	{ SCMP_SYS(gettid), ALL, ANY }, { SCMP_SYS(sysinfo), ALL, ANY },
 	{ SCMP_SYS(getuid), H | J, ANY }, { SCMP_SYS(geteuid), H | J, ANY },
-	{ SCMP_SYS(getgid), H | J, ANY }, { SCMP_SYS(getegid), H | J, ANY },
 	{ SCMP_SYS(uname), H | J, DNS },
 	/* signals and the end */
 	{ SCMP_SYS(rt_sigprocmask), ALL, ANY },
@@ -68,24 +68,23 @@ static const struct {
 	{ SCMP_SYS(restart_syscall), ALL, ANY },
 	{ SCMP_SYS(futex), ALL, ANY },
 	{ SCMP_SYS(exit), ALL, ANY }, { SCMP_SYS(exit_group), ALL, ANY },
-	/* descriptors that are open */
-	{ SCMP_SYS(read), ALL, ANY }, { SCMP_SYS(readv), ALL, ANY },
-	{ SCMP_SYS(write), ALL, ANY }, { SCMP_SYS(writev), ALL, ANY },
-	{ SCMP_SYS(close), ALL, ANY }, { SCMP_SYS(lseek), ALL, ANY },
-	{ SCMP_SYS(fstat), ALL, ANY },
+	/* descriptors that are open; writev is what abort(3) says last */
+	{ SCMP_SYS(read), ALL, ANY }, { SCMP_SYS(write), ALL, ANY },
+	{ SCMP_SYS(writev), ALL, ANY }, { SCMP_SYS(close), ALL, ANY },
+	{ SCMP_SYS(lseek), ALL, ANY }, { SCMP_SYS(fstat), ALL, ANY },
 	{ SCMP_SYS(recvfrom), ALL, ANY }, { SCMP_SYS(recvmsg), ALL, ANY },
-	{ SCMP_SYS(shutdown), ALL, ANY },
 	{ SCMP_SYS(poll), ALL, ANY }, { SCMP_SYS(ppoll), ALL, ANY },
 	{ SCMP_SYS(epoll_wait), ALL, ANY }, { SCMP_SYS(epoll_ctl), ALL, ANY },
 	{ SCMP_SYS(epoll_pwait), ALL, ANY },
 	{ SCMP_SYS(epoll_pwait2), ALL, ANY },
 	/* connections from the network */
-	{ SCMP_SYS(accept4), L, ANY },
-	{ SCMP_SYS(getpeername), L | H | J, ANY },
-	{ SCMP_SYS(getsockname), L | H | J, ANY },
-	{ SCMP_SYS(getsockopt), L | H | J, ANY },
+	{ SCMP_SYS(accept4), L, ANY }, { SCMP_SYS(shutdown), L, ANY },
 	/* connections to the sources: Landlock says to which ports */
-	{ SCMP_SYS(connect), H | J, TCP | UNIX | DNS },
+	{ SCMP_SYS(connect), H | J, NETWORK },
+	{ SCMP_SYS(getsockopt), H | J, NETWORK },
+	{ SCMP_SYS(getsockname), H | J, NETWORK },
+	{ SCMP_SYS(getpeername), H | J, NETWORK },
+	{ SCMP_SYS(shutdown), H | J, NETWORK },
 	{ SCMP_SYS(bind), H | J, DNS },		/* netlink: getaddrinfo(3) */
 	/* files: Landlock says which */
 	{ SCMP_SYS(openat), H | J, ANY }, { SCMP_SYS(open), H | J, ANY },
@@ -93,16 +92,16 @@ static const struct {
 	{ SCMP_SYS(stat), H | J, ANY }, { SCMP_SYS(lstat), H | J, ANY },
 	{ SCMP_SYS(access), H | J, ANY }, { SCMP_SYS(faccessat), H | J, ANY },
 	{ SCMP_SYS(faccessat2), H | J, ANY },
-	{ SCMP_SYS(readlink), H | J, ANY }, { SCMP_SYS(readlinkat), H | J, ANY },
-	{ SCMP_SYS(getcwd), H | J, ANY },
-	{ SCMP_SYS(pread64), H | J, ANY }, { SCMP_SYS(pwrite64), H | J, ANY },
-	{ SCMP_SYS(ftruncate), H | J, ANY }, { SCMP_SYS(fallocate), H | J, ANY },
+	{ SCMP_SYS(readlink), H, ANY }, { SCMP_SYS(readlinkat), H, ANY },
+	{ SCMP_SYS(pread64), H | J, ANY }, { SCMP_SYS(ftruncate), H | J, ANY },
 	{ SCMP_SYS(fsync), H | J, ANY }, { SCMP_SYS(fdatasync), H | J, ANY },
-	{ SCMP_SYS(unlink), H | J, ANY }, { SCMP_SYS(unlinkat), H | J, ANY },
-	{ SCMP_SYS(fchmod), H, ANY },		/* SQLite: of its journal */
-	{ SCMP_SYS(rename), J, ANY }, { SCMP_SYS(renameat), J, ANY },
-	{ SCMP_SYS(renameat2), J, ANY }, { SCMP_SYS(getdents64), J, ANY },
-	{ SCMP_SYS(flock), J, ANY },
+	{ SCMP_SYS(unlinkat), H | J, ANY },
+	/* SQLite's journal, and the index of its write-ahead log */
+	{ SCMP_SYS(unlink), H, ANY }, { SCMP_SYS(pwrite64), H, ANY },
+	{ SCMP_SYS(fallocate), H, ANY }, { SCMP_SYS(fchmod), H, ANY },
+	/* the audit journal's folder */
+	{ SCMP_SYS(renameat), J, ANY }, { SCMP_SYS(renameat2), J, ANY },
+	{ SCMP_SYS(getdents64), J, ANY }, { SCMP_SYS(flock), J, ANY },
 };
 
 #define EQ(n, value)		{ n, SCMP_CMP_EQ, value, 0 }
@@ -148,7 +147,9 @@ static const struct filtered {
 	{ SCMP_SYS(sendto), H | J, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
 	{ SCMP_SYS(sendmsg), H | J, DNS, 0, 1, { NO_BITS(2, MSG_FASTOPEN) } },
 	{ SCMP_SYS(sendmmsg), H | J, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
-	{ SCMP_SYS(setsockopt), L | H | J, ANY, 0, 2, {
+	{ SCMP_SYS(setsockopt), L, ANY, 0, 2, {
+	    EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY) } },
+	{ SCMP_SYS(setsockopt), H | J, TCP, 0, 2, {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY) } },
 	{ SCMP_SYS(setsockopt), H | J, TCP, 0, 2, {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_KEEPIDLE) } },
@@ -179,6 +180,9 @@ static const struct filtered {
 	{ SCMP_SYS(socket), H | J, DNS, 0, 1, { EQ(0, AF_NETLINK) } },
 	{ SCMP_SYS(socket), H | J, UNIX, 0, 3, { EQ(0, AF_UNIX),
 	    BITS(1, TYPE_MASK, SOCK_STREAM), EQ(2, 0) } },
+	/* getpwuid(3) in libpq asks for a name service daemon. */
+	{ SCMP_SYS(socket), H | J, NO_UNIX, EACCES, 2, { EQ(0, AF_UNIX),
+	    BITS(1, TYPE_MASK, SOCK_STREAM) } },
 	/* syslog(3) wants another socket when the logger was restarted. */
 	{ SCMP_SYS(socket), ALL, ANY, EACCES, 2, { EQ(0, AF_UNIX),
 	    BITS(1, TYPE_MASK, SOCK_DGRAM) } },

@@ -125,7 +125,7 @@ static unsigned int
 needs_bits(const struct sandbox_needs *n)
 {
 	return (n->ports > 0 ? TCP : 0) | (n->resolve ? DNS : 0) |
-	    (has_path(n, SANDBOX_CONNECT) ? UNIX : 0);
+	    (has_path(n, SANDBOX_CONNECT) ? UNIX : NO_UNIX);
 }
 
 /* ---- limits ------------------------------------------------------------ */

@@ -60,10 +60,10 @@ isnt() { # NAME UNWANTED GOT
 	if [ "$2" != "$3" ]; then ok "$1"; else not_ok "$1" "not $2" "$3"; fi
 }
 like() { # NAME EXTENDED-EXPRESSION GOT
-	if printf %s "$3" | grep -Eq -- "$2"; then ok "$1"; else not_ok "$1" "/$2/" "$3"; fi
+	if grep -Eq -- "$2" <<<"$3"; then ok "$1"; else not_ok "$1" "/$2/" "$3"; fi
 }
 unlike() { # NAME EXTENDED-EXPRESSION GOT
-	if printf %s "$3" | grep -Eq -- "$2"; then not_ok "$1" "no /$2/" "$3"; else ok "$1"; fi
+	if grep -Eq -- "$2" <<<"$3"; then not_ok "$1" "no /$2/" "$3"; else ok "$1"; fi
 }
 number() { # NAME LEFT OPERATOR RIGHT
 	if [ "$2" "$3" "$4" ] 2>/dev/null; then ok "$1"; else not_ok "$1" "$3 $4" "$2"; fi

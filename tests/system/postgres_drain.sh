@@ -48,7 +48,7 @@ postgres_start || die 'Postgres starts again' running
 equal 'Postgres was away'
 
 # Its backend is killed in the middle, again and again.
-load 30 3000 "$work/stop1" >"$work/load1" &
+load 30 100000 "$work/stop1" >"$work/load1" &
 loader=$!
 for _ in 1 2 3 4 5; do
 	sleep 0.3
@@ -60,7 +60,7 @@ count "$(cat "$work/load1")"
 equal 'its connection was cut five times'
 
 # auditd is killed in the middle.
-load 30 4000 "$work/stop2" >"$work/load2" &
+load 30 100000 "$work/stop2" >"$work/load2" &
 loader=$!
 for _ in 1 2 3; do
 	sleep 0.7

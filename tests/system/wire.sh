@@ -12,30 +12,49 @@ daemon_start || die 'the daemon starts' ready
 before=$(child_pids | sort | paste -sd' ')
 lookup='{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"order_lookup","arguments":{"order_id":1001}}}'
 
-# raw NAME PATTERN: stdin are the bytes; the first answer line must fit.
+# raw NAME PATTERN [ANSWERS]: stdin are the bytes; the first answer line must
+# fit.  Reads that many answers (one unless told), or to the end where 0 are
+# asked for; then our side of the connection is closed after the last byte.
 raw() {
-	local got
-	got=$(python3 -c '
-import socket, sys
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
+	raw_answer=$(python3 -c '
+import re, socket, sys
+port, wanted = int(sys.argv[1]), int(sys.argv[2])
+s = socket.create_connection(("127.0.0.1", port), 5)
 s.settimeout(20)
 try:
     s.sendall(sys.stdin.buffer.read())
-    s.shutdown(socket.SHUT_WR)
+    if wanted == 0:
+        s.shutdown(socket.SHUT_WR)
 except OSError:
     pass
+
+def answers(data):
+    n = 0
+    while b"\r\n\r\n" in data:
+        head, data = data.split(b"\r\n\r\n", 1)
+        found = re.search(rb"(?im)^content-length: *(\d+)", head)
+        length = int(found.group(1)) if found else 0
+        if len(data) < length:
+            break
+        data = data[length:]
+        n += not head.startswith(b"HTTP/1.1 100")
+    return n
+
 out = b""
 try:
-    while len(out) < 65536:
+    while len(out) < 65536 and not (wanted and answers(out) >= wanted):
         part = s.recv(65536)
         if not part:
             break
         out += part
 except OSError:
     pass
-sys.stdout.write(out.decode("latin-1").replace("\r", ""))' "$port")
-	if head -n 1 <<<"$got" | grep -Eq -- "$2"; then ok "$1"; else not_ok "$1" "/$2/" "$(head -n 1 <<<"$got")"; fi
-	raw_answer=$got
+sys.stdout.write(out.decode("latin-1").replace("\r", ""))' "$port" "${3:-1}")
+	if head -n 1 <<<"$raw_answer" | grep -Eq -- "$2"; then
+		ok "$1"
+	else
+		not_ok "$1" "/$2/" "$(head -n 1 <<<"$raw_answer")"
+	fi
 }
 request() { # HEADER... : a request with these, $lookup as the body
 	local line
@@ -70,18 +89,19 @@ printf 'POST /mcp HTTP/1.1\nHost: localhost\n\n' | raw 'bare LF' ' 400 '
 printf 'POST /mcp HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s\r\n%s\r\nX: %s\r\n\r\n%s' "$auth" "$json" "$len" \
     "$(head -c 100000 /dev/zero | tr '\0' x)" "$lookup" | raw 'a header that is too long' ' (400|431) '
 printf 'GET / HTTP/3.7\r\nHost: localhost\r\n\r\n' | raw 'a version of HTTP that is none' ' (400|505) '
-printf '\026\003\001\002\000\001\000\001\374\003\003' | raw 'a TLS hello' '^$|400'
+printf '\026\003\001\002\000\001\000\001\374\003\003' | raw 'a TLS hello' '^$|400' 0
 printf 'POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n' | raw 'a path that is not there' ' 404 '
 printf 'POST /mcp HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n' \
     "$auth" "$json" ${#lookup} "$lookup" | raw 'a chunked body' ' 200 '
 printf 'POST /mcp HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n' \
     "$auth" "$json" | raw 'a chunk size that is none' ' 400 '
 { request 'Host: localhost' "$auth" "$json" "$len"; request 'Host: localhost' "$auth" "$json" "$len"; } |
-    raw 'two requests at once' ' 200 '
-is 'both are answered' 2 "$(grep -c '^HTTP/1.1 200' <<<"$raw_answer")"
+    raw 'two requests at once' ' 200 ' 2
+is 'both are answered' 2 "$(grep -o 'HTTP/1.1 200' <<<"$raw_answer" | wc -l)"
 request 'Host: localhost' "$auth" "$json" "$len" 'Expect: 100-continue' | raw 'Expect is met' ' (100|200) '
-like 'and answered' '^HTTP/1.1 200' "$(grep '^HTTP' <<<"$raw_answer" | tail -n 1)"
-request 'Host: localhost' "$auth" "$json" "Content-Length: $((${#lookup} + 20))" | raw 'a body that is cut short' '^$| 400 | 408 '
+like 'and answered' '^HTTP/1.1 200' "$(grep -o 'HTTP/1.1 [0-9]*' <<<"$raw_answer" | tail -n 1)"
+request 'Host: localhost' "$auth" "$json" "Content-Length: $((${#lookup} + 20))" | raw 'a body that is cut short' '^$| 400 | 408 ' 0
+{ request 'Host: localhost' "$auth" "$json" "$len"; } | raw 'a client that has closed its side gets its answer' ' 200 ' 0
 
 # -- JSON
 body_is() { # NAME STATUS CODE BODY
@@ -140,7 +160,7 @@ is 'initialize on the modern wire' '404 -32601' "$status $(jqb .error.code)"
 post '' '{"jsonrpc":'
 is 'malformed, without a key: 400' 400 "$status"
 for reason in bad_framing bad_host bad_origin bad_json; do
-	like "the trail knows: $reason" "$reason" "$(journal | jq -r 'select(.outcome == "bad_request") | .error' | sort -u | paste -sd' ')"
+	like "the trail knows: $reason" "$reason" "$(journal | jq -r 'select(.outcome == "bad_request") | .reason' | sort -u | paste -sd' ')"
 done
 
 # -- slow clients hold nobody up

@@ -359,6 +359,7 @@ static void
 an_outcome_without_a_decision_is_recorded_and_says_so(void **state)
 {
 	(void)state;
+	now += HELD_MS + 1;
 	outcome(1, ONE, 8);
 	now += HELD_MS;
 	join_sweep(now);
@@ -378,6 +379,36 @@ an_outcome_without_a_decision_is_recorded_and_says_so(void **state)
 	outcome(3, ONE, 10);
 	assert_int_equal(nlines, 3);
 	settle(1);
+	assert_int_equal(join_pending(), 0);
+}
+
+static void
+an_outcome_waits_longer_where_authd_is_not_there_yet(void **state)
+{
+	(void)state;
+	restart();
+	outcome(1, ONE, 1);
+	now += HELD_MS + 1;
+	join_sweep(now);
+	assert_int_equal(nlines, 0);
+	/* It has come, and may be about to say it. */
+	join_authd_up();
+	now += HELD_MS;
+	join_sweep(now);
+	assert_int_equal(nlines, 0);
+	decide(1, ONE, 2);
+	assert_record(0, "call ok 1");
+	assert_field(0, FIELD_UNDECIDED, "false");
+	settle(1);
+	outcome(2, ONE, 3);
+	now += HELD_MS + 1;
+	join_sweep(now);
+	assert_field(1, FIELD_UNDECIDED, "true");
+	/* Its decision after all, from where it was stuck: one call. */
+	settle(1);
+	decide(2, ONE, 4);
+	settle(1);
+	assert_int_equal(nlines, 2);
 	assert_int_equal(join_pending(), 0);
 }
 
@@ -670,7 +701,7 @@ a_report_made_up_beforehand_hides_no_call(void **state)
 	/* TWO guesses ids that authd will mint for calls of ONE. */
 	outcome(1, TWO, 66);
 	intent(2, TWO, 67);
-	now += HELD_MS + 1;
+	now += HELD_ABSENT_MS + 1;
 	join_sweep(now);
 	settle(1);
 	assert_int_equal(nlines, 2);
@@ -801,6 +832,7 @@ main(void)
 		T(a_refusal_is_one_record_with_its_count),
 		T(an_outcome_may_overtake_its_decision),
 		T(an_outcome_without_a_decision_is_recorded_and_says_so),
+		T(an_outcome_waits_longer_where_authd_is_not_there_yet),
 		T(a_handler_that_dies_leaves_unknown_outcomes),
 		T(a_decision_nobody_acts_on_ends_as_unknown),
 		T(the_end_closes_what_is_open),
