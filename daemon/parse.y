@@ -341,7 +341,7 @@ size		: SIZE
 
 struct input {
 	struct input	*below;
-	char		*name;		/* kept for messages: never freed */
+	const char	*name;		/* of file_name() */
 	char		*data;
 	size_t		 len;
 	size_t		 at;
@@ -461,6 +461,26 @@ done:
 	return data;
 }
 
+/* One copy of each name for good: messages and secrets point to it. */
+static const char *
+file_name(const char *path)
+{
+	static struct text_list names = TAILQ_HEAD_INITIALIZER(names);
+	struct text_item *item;
+
+	TAILQ_FOREACH(item, &names, entry)
+		if (strcmp(item->text, path) == 0)
+			return item->text;
+	if ((item = calloc(1, sizeof(*item))) == NULL)
+		return NULL;
+	if ((item->text = strdup(path)) == NULL) {
+		free(item);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&names, item, entry);
+	return item->text;
+}
+
 static int
 push(const char *path)
 {
@@ -468,10 +488,8 @@ push(const char *path)
 	uint8_t joined[2 * DIGEST_LEN];
 
 	if ((in = calloc(1, sizeof(*in))) == NULL ||
-	    (in->name = strdup(path)) == NULL)
-		return -1;
-	if ((in->data = slurp(path, &in->len)) == NULL) {
-		free(in->name);
+	    (in->name = file_name(path)) == NULL ||
+	    (in->data = slurp(path, &in->len)) == NULL) {
 		free(in);
 		return -1;
 	}

@@ -9,6 +9,22 @@
 #include "../common/json.h"
 #include "config.h"
 
+/*
+ * Rows, or the error object of a call that failed: clients check what they
+ * are given against this even where isError is set.
+ */
+static const char output_schema[] = ",\"outputSchema\":{\"type\":\"object\","
+    "\"properties\":{\"rows\":{\"type\":\"array\",\"items\":"
+    "{\"type\":\"object\"}},\"row_count\":{\"type\":\"integer\"},"
+    "\"truncated\":{\"type\":\"boolean\"},"
+    "\"error_code\":{\"type\":\"string\"},"
+    "\"message\":{\"type\":\"string\"},"
+    "\"retry\":{\"type\":\"boolean\"},"
+    "\"retry_after_seconds\":{\"type\":\"integer\"},"
+    "\"request_id\":{\"type\":\"string\"}},"
+    "\"anyOf\":[{\"required\":[\"rows\",\"row_count\",\"truncated\"]},"
+    "{\"required\":[\"error_code\",\"message\",\"retry\"]}]}";
+
 static void
 member(struct buffer *b, const char *name, const char *value)
 {
@@ -145,11 +161,8 @@ toolspec_render(const struct config *c, const struct tool_conf *t)
 	member(&b, "description", t->description);
 	(void)buffer_add_char(&b, ',');
 	add_input(&b, t);
-	(void)buffer_add_cstr(&b, ",\"outputSchema\":{\"type\":\"object\","
-	    "\"properties\":{\"rows\":{\"type\":\"array\",\"items\":"
-	    "{\"type\":\"object\"}},\"row_count\":{\"type\":\"integer\"},"
-	    "\"truncated\":{\"type\":\"boolean\"}},\"required\":[\"rows\","
-	    "\"row_count\",\"truncated\"]},\"annotations\":{");
+	(void)buffer_add_cstr(&b, output_schema);
+	(void)buffer_add_cstr(&b, ",\"annotations\":{");
 	if (t->title != NULL) {
 		member(&b, "title", t->title);
 		(void)buffer_add_char(&b, ',');

@@ -67,6 +67,9 @@ expired=$(key_add -o old -s shop:order:read -e 2099-01-01)
 # Expiry by hand, as configuration management might: the date in its line.
 sed -i "/^$(key_id "$expired"):/s/:2099-01-01/:2001-01-01/" "$keys"
 revoked=$(key_add -o gone -s shop:order:read)
+succeeds 'reload' ctl reload
+call "$revoked" order_lookup '{"order_id":1001}'
+is 'a key works at once after a reload' 200 "$status"
 succeeds 'key revoke' "$build/pontifexctl" key revoke -F "$keys" "$(key_id "$revoked")"
 fails 'key revoke of an unknown id' "$build/pontifexctl" key revoke -F "$keys" nosuchid
 until_true 10 eval 'call "$revoked" order_lookup "{\"order_id\":1001}"; [ "$status" = 401 ]'
@@ -88,7 +91,9 @@ no key at all|hello
 a token of another kind|eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.
 EOF
 unlike 'the message does not hold the request id' "$(jqb .request_id)" "$(jqb .message)"
-like 'the log or the trail knows the reason' 'expired_key' "$(journal; cat "$daemon_log")"
+for reason in expired_key unknown_key bad_secret malformed_credential; do
+	number "the trail knows the reason: $reason" "$(journal_count ".reason == \"$reason\"")" -ge 1
+done
 
 # -- revocation is in force for the next call
 call "$second" order_lookup '{"order_id":1001}'

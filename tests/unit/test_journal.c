@@ -32,6 +32,7 @@ static char dir[64];
 /* ---- a disk that fails ------------------------------------------------- */
 
 static int calls;		/* made so far */
+static int fsyncs;		/* of them */
 static int fail_at;		/* this call fails; 0: none */
 static int fail_for;		/* and so many in all */
 static int fail_errno;
@@ -67,6 +68,7 @@ io_fdatasync(int fd)
 static int
 io_fsync(int fd)
 {
+	fsyncs++;
 	return fails() ? -1 : fsync(fd);
 }
 
@@ -301,6 +303,32 @@ one_group_costs_one_write_and_one_sync(void **state)
 	before = calls;
 	assert_int_equal(journal_commit(j), 0);
 	assert_int_equal(calls, before);
+	journal_close(j);
+}
+
+static void
+the_name_of_a_new_segment_is_made_durable_with_its_first_record(void **state)
+{
+	struct journal *j;
+	int before;
+
+	(void)state;
+	assert_non_null(j = open_journal(&failing, SEGMENT_MIN));
+	before = fsyncs;
+	append(j, 0);
+	assert_int_equal(journal_commit(j), 0);
+	assert_int_equal(fsyncs, before + 1);
+	append(j, 1);
+	assert_int_equal(journal_commit(j), 0);
+	assert_int_equal(fsyncs, before + 1);
+	while (size_of(ONLY) + 1000 < SEGMENT_MIN) {
+		append(j, 2);
+		assert_int_equal(journal_commit(j), 0);
+	}
+	append(j, 3);
+	append(j, 4);
+	assert_int_equal(journal_commit(j), 0);
+	assert_int_equal(fsyncs, before + 2);
 	journal_close(j);
 }
 
@@ -657,6 +685,7 @@ main(void)
 		T(records_survive_reopening_and_numbers_have_no_gap),
 		T(a_segment_ends_at_its_size_and_the_chain_goes_on),
 		T(one_group_costs_one_write_and_one_sync),
+		T(the_name_of_a_new_segment_is_made_durable_with_its_first_record),
 		T(a_second_auditd_is_kept_out),
 		T(each_call_may_fail_and_nothing_is_lost_or_doubled),
 		T(a_failed_group_leaves_no_byte_behind),
