@@ -27,6 +27,7 @@
 #define SWEEP_MS	1000
 #define DRAIN_END_MS	2000	/* at the end, for what is not in Postgres */
 #define END_POLL_MS	20
+#define DRAIN_PATIENCE	(256ULL << 20)	/* bytes, where no limit is given */
 #define GROUP_WAIT_US	700	/* a group waits so long for calls that end */
 #define GROUP_RECENT_MS	2	/* a call that old may not end soon */
 #define GROUP_LOOK	64	/* calls that are looked at */
@@ -538,6 +539,7 @@ prepare(void)
 	if (open_journal() == -1)
 		return -1;
 	dc.dir = journal_dir(journal);
+	dc.patience = conf.limit != 0 ? conf.limit / 4 : DRAIN_PATIENCE;
 	if (drain_open(&dc) == -1)
 		return -1;
 	drains = conf.dsn[0] != '\0';
@@ -634,6 +636,7 @@ begin_end(void)
 	turn();
 	join_event("stop", NULL);
 	turn();
+	drain_hurry();
 	end_ms = now_ms() + DRAIN_END_MS;
 	end_timer = evtimer_new(child.base, on_end_timer, NULL);
 	if (end_timer == NULL || event_add(end_timer, &at_once) == -1)

@@ -222,6 +222,7 @@ struct drain_conf {
 	uint64_t		(*durable)(void);	/* journal_seq() */
 	unsigned int		 deadline_ms;	/* of one step; 0: the default */
 	unsigned int		 batch;		/* rows; 0: the default */
+	uint64_t		 patience;	/* bytes of backlog: below, calls go first */
 };
 
 /* Reads the cursor: 0, or -1 after a log line.  seq 0: nothing drained. */
@@ -232,6 +233,7 @@ void	 drain_close(void);
 void	 drain_needs(struct sandbox_needs *);
 /* So many bytes of new records are durable. */
 void	 drain_kick(size_t bytes);
+void	 drain_hurry(void);		/* the end: nothing goes first any more */
 uint64_t drain_seq(void);		/* of the last row known to be stored */
 uint64_t drain_backlog(void);		/* bytes of the journal behind it */
 uint64_t drain_rejected(void);		/* rows that the table did not take */

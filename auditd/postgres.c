@@ -28,6 +28,9 @@
 #define BATCH_ROWS	512
 #define BATCH_BYTES	(4U << 20)	/* of lines; a row has them twice */
 #define LINGER_MS	50		/* for a batch to fill */
+#define REST_FACTOR	3		/* times a batch's own time, while calls come */
+#define REST_MAX_MS	500
+#define FLOWING_MS	20		/* a record that recent: calls come */
 #define DEADLINE_MS	10000		/* for one answer of the server */
 #define BACKOFF_MIN_MS	100
 #define BACKOFF_MAX_MS	5000
@@ -81,6 +84,10 @@ static struct {
 	char			 complaint[256];
 	uint64_t		 complained_ms;
 	int			 was_well;	/* since the last complaint */
+	int			 resting;	/* calls go first, until the timer */
+	int			 hurried;
+	uint64_t		 kicked_ms;	/* the newest record */
+	uint64_t		 batch_ms;	/* when the batch left */
 } d;
 
 static void	connect_start(void);
@@ -148,6 +155,7 @@ disconnect(void)
 	if (d.conn != NULL)
 		PQfinish(d.conn);
 	d.conn = NULL;
+	d.resting = 0;
 }
 
 /* Gives the connection up and tries again later. */
@@ -371,6 +379,7 @@ send_batch(void)
 		return;
 	}
 	d.phase = DRAIN_SENDING;
+	d.batch_ms = now_ms();
 	set_timer(deadline());
 	watch(EV_READ | EV_WRITE | EV_PERSIST);
 }
@@ -381,12 +390,30 @@ go_on(void)
 {
 	uint64_t waiting = d.conf.durable() - d.done.seq;
 
-	if (d.phase != DRAIN_IDLE || d.conf.durable() <= d.done.seq)
+	if (d.phase != DRAIN_IDLE || d.resting ||
+	    d.conf.durable() <= d.done.seq)
 		return;
 	if (waiting >= d.limit)
 		send_batch();
 	else if (!event_pending(d.timer, EV_TIMEOUT, NULL))
 		set_timer(LINGER_MS);
+}
+
+/*
+ * What is in the journal is safe, and the database serves calls too: while
+ * they come the drain takes a quarter of the time, until the backlog is what
+ * patience allows.
+ */
+static void
+rest(void)
+{
+	uint64_t now = now_ms(), ms = (now - d.batch_ms) * REST_FACTOR;
+
+	if (d.hurried || d.backlog >= d.conf.patience ||
+	    now - d.kicked_ms > FLOWING_MS || ms == 0)
+		return;
+	d.resting = 1;
+	set_timer((unsigned int)(ms > REST_MAX_MS ? REST_MAX_MS : ms));
 }
 
 static void
@@ -414,6 +441,7 @@ stored(const PGresult *result)
 		    batch_rows();
 	d.phase = DRAIN_IDLE;
 	(void)event_del(d.timer);
+	rest();
 	go_on();
 }
 
@@ -566,6 +594,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		connect_start();
 		break;
 	case DRAIN_IDLE:
+		d.resting = 0;
 		if (d.conf.durable() > d.done.seq)
 			send_batch();
 		break;
@@ -636,7 +665,19 @@ drain_kick(size_t bytes)
 	if (d.phase == DRAIN_OFF)
 		return;
 	d.backlog += bytes;
+	d.kicked_ms = now_ms();
 	go_on();
+}
+
+void
+drain_hurry(void)
+{
+	d.hurried = 1;
+	if (d.resting) {
+		d.resting = 0;
+		(void)event_del(d.timer);
+		go_on();
+	}
 }
 
 uint64_t

@@ -115,8 +115,7 @@ static const struct {
  * which is for what libraries try by themselves and can do without.
  *
  * MSG_FASTOPEN makes sendto(2) and its kin connect, past the eyes of
- * Landlock, and turns an accepted connection into an outgoing one.
- * A protocol that is not TCP's own would pass Landlock's ports likewise.
+ * Landlock; a protocol beside TCP would pass its rule for ports likewise.
  */
 static const struct filtered {
 	int			call;

@@ -50,7 +50,7 @@ def label(pid):
                 title = f.read().replace("\0", " ").strip()
             words = title.split()
             # "postgres: bench bench [local] idle", "postgres: walwriter"
-            name = " ".join(words[:2]).rstrip(":") if words[0] == "postgres:" else "postgres: main"
+            name = " ".join(words[:2]).rstrip(":") if words[:1] == ["postgres:"] else "postgres: main"
         return name
     except OSError:
         return None
