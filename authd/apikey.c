@@ -185,7 +185,7 @@ apikey_load(const struct msg_keys *m)
 	if (n > 0)
 		qsort(list, n, sizeof(*list), by_id);
 	n = drop_twins(list, n);
-	for (i = 0; i < n; i++)
+	for (i = 0; list != NULL && i < n; i++)
 		if ((old = find(keys, nkeys, list[i].identity.key_id)) != NULL)
 			list[i].bucket = old->bucket;
 	for (i = 0; i < nkeys; i++)

@@ -292,7 +292,7 @@ static const char *
 parse_numbers(struct slice rate, struct slice expires, struct key_entry *e)
 {
 	const char *problem;
-	char text[32];
+	char text[32] = "";
 
 	if (rate.len > 0) {
 		if (unescape(rate, text, sizeof(text)) == -1)
@@ -354,7 +354,7 @@ static void
 add_date(struct buffer *b, int64_t when)
 {
 	time_t t = (time_t)when;
-	char text[32];
+	char text[32] = "";
 	struct tm tm;
 
 	gmtime_r(&t, &tm);

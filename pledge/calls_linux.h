@@ -138,6 +138,8 @@ static const struct filtered {
 	{ SCMP_SYS(ioctl), ALL, ANY, 0, 1, { EQ(1, FIONBIO) } },
 	/* stdio asks whether the log is a terminal: it is told no. */
 	{ SCMP_SYS(ioctl), ALL, ANY, ENOTTY, 1, { EQ(1, TCGETS) } },
+	/* SQLite gives what it makes to the owner of its database. */
+	{ SCMP_SYS(fchown), H, ANY, EPERM, 0, { EQ(0, 0) } },
 	/* glibc's fstat(3), before 2.39 */
 	{ SCMP_SYS(newfstatat), L | A, ANY, 0, 1, { EQ(3, AT_EMPTY_PATH) } },
 	{ SCMP_SYS(sched_getaffinity), ALL, ANY, 0, 1, { EQ(0, 0) } },

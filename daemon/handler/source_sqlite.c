@@ -204,15 +204,16 @@ lite_prepare(struct source *s, struct sandbox_needs *needs)
 	char path[PATH_LEN_MAX];
 	char junk[4];
 
-	if (l == NULL || strlcpy(path, s->target, sizeof(path)) >=
-	    sizeof(path))
+	if (l == NULL)
+		return -1;
+	s->state = l;
+	if (strlcpy(path, s->target, sizeof(path)) >= sizeof(path))
 		return -1;
 	l->statement = calloc(s->ntools + 1, sizeof(sqlite3_stmt *));
 	l->broken = calloc(s->ntools + 1, sizeof(int));
 	if (l->statement == NULL || l->broken == NULL)
 		return -1;
 	strlcpy(l->dir, dirname(path), sizeof(l->dir));
-	s->state = l;
 	/* It opens /dev/urandom on first use: now, not in the sandbox. */
 	(void)sqlite3_initialize();
 	sqlite3_randomness(sizeof(junk), junk);

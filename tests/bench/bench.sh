@@ -70,7 +70,7 @@ targets=()
 ours drained 'postgres from env "AUDIT_DSN"'
 targets+=("$(target 'pontifexd (journal, Postgres)' "$daemon" "$port" modern "$key" '{"main":true}')")
 ours journal ''
-targets+=("$(target 'pontifexd (journal alone)' "$daemon" "$port" modern "$key" '{}')")
+targets+=("$(target 'pontifexd (journal alone)' "$daemon" "$port" modern "$key" '{"main":true}')")
 
 toolbox=$modules/node_modules/@toolbox-sdk/server-linux-x64/bin/toolbox
 if [ -x "$toolbox" ]; then
@@ -135,5 +135,7 @@ for name in drained journal; do
 	dir=$work/$name
 	like "$name: audit verify" ok "$(audit_verify | tail -n 1)"
 done
-echo "# records in Postgres: $(sql trail 'SELECT sum(calls) FROM pontifex.audit_calls')"
+is 'every measured call was answered with its row' 0 \
+    "$(sql trail "SELECT count(*) FROM pontifex.audit_calls WHERE outcome <> 'ok'")"
+echo "# calls recorded in Postgres: $(sql trail 'SELECT sum(calls) FROM pontifex.audit_calls')"
 done_testing

@@ -109,6 +109,21 @@ fails '-D without a value' "$build/pontifexd" -n -D name -f "$work/macro.conf"
 fails 'a file that is not there' "$build/pontifexd" -n -f "$work/nosuch.conf"
 fails 'an option that is none' "$build/pontifexd" -Z
 
+# What parses but is not in force yet is said at the start; it never pretends.
+dir=$work/p port=$(free_port) conf=$work/p/pontifex.conf keys=$work/p/keys
+mkdir -p "$dir"
+chmod 755 "$dir"
+sed "s/port 8080/port $port/" "$contract/production.conf" >"$conf"
+key_add -o alice -s shop:order:read >/dev/null
+nowhere="host=$dir port=1 dbname=nowhere user=nobody"
+REDIS_URL=redis://127.0.0.1:1 AUDIT_DSN=$nowhere ORDERS_DSN=$nowhere REPLICA_DSN=$nowhere \
+    daemon_start || note 'not ready, which without its databases it need not be'
+for word in redis issuer fallback cache sink; do
+	like "not in force yet, and said: $word" "not (in force|built).*$word|$word.*not (in force|built)" \
+	    "$(cat "$daemon_log")"
+done
+daemon_stop
+
 # A start with a bad file does not start, and leaves no process.
 shop "$work/shop"
 echo 'nonsense here' >>"$conf"

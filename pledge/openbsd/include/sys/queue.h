@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: ISC */
+
+/* For compiling only: see README.md.  libbsd's is OpenBSD's. */
+
+#include <bsd/sys/queue.h>
