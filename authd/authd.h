@@ -12,6 +12,7 @@
 #include "../common/identity.h"
 #include "../common/keyfile.h"
 #include "../common/message.h"
+#include "../common/proc.h"
 
 #define KEYS_MAX	65536	/* keys of one file */
 #define SOURCES_SEEN	4096	/* failing sources that are remembered */
@@ -115,7 +116,52 @@ struct fold *fold_count(struct slice peer, uint8_t outcome, uint8_t reason,
 void	fold_each(void (*)(struct fold *, void *), void *);
 void	fold_reset(void);
 
-/* authd.c: the record is durable (or refused): answer. */
+/* Whose question it is. */
+struct asker {
+	struct channel	*ch;
+	uint32_t	 instance;
+};
+
+struct refusal {
+	enum outcome		 outcome;
+	enum reason		 reason;
+	uint32_t		 retry_after;
+	uint32_t		 delay_ms;
+	const char		*scope;
+	int			 no_credential;
+	const struct identity	*identity;	/* NULL: none */
+	struct slice		 suspect;	/* id of a key that failed */
+};
+
+/* refuse.c */
+int	refuse_start(void);
+/* Records, then answers. */
+void	refuse(const struct asker *, uint64_t question,
+	    const struct msg_authorize *, const struct refusal *);
+/* Answers `overloaded'; what is not recorded is counted for later. */
+void	refuse_unrecorded(struct channel *, uint64_t question);
+void	record_unrecorded(void);
+/* Its listener is gone: what is owed to it is owed to nobody. */
+void	refuse_forget(struct channel *listener);
+/* The end: what is folded is recorded now, nothing is held back. */
+void	refuse_hurry(void);
+uint64_t refused_count(void);
+void	mint_request_id(uint8_t [REQUEST_ID_LEN]);
+void	send_decision(struct channel *, uint64_t question,
+	    const struct msg_decision *);
+/* What a report says of the question, before the decision is filled in. */
+void	fill_report(struct msg_audit_decision *, const struct msg_authorize *);
+/* The record is durable, or could not be made: answer. */
 void	answer_waiters(struct waiter *, int durable);
+
+/* hold.c */
+int	hold_start(void);
+void	hold(struct channel *listener, const struct frame *question);
+void	release_held(void);
+void	hold_forget(const struct channel *listener);
+size_t	hold_count(void);
+/* authd.c: a question that was held, decided like any other. */
+void	decide_held(struct channel *, uint64_t question,
+	    const struct msg_authorize *);
 
 #endif

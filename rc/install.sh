@@ -64,11 +64,14 @@ for page in docs/*.[58]; do
 	put 644 "$page" "$MANDIR/man$section/$(basename "$page")"
 done
 put 644 auditd/schema.sql "$SHAREDIR/schema.sql"
-put 644 rc/pontifex.conf "$SHAREDIR/pontifex.conf"
 
-if [ -e "$DESTDIR$SYSCONFDIR/pontifex.conf" ]; then
+if [ ! -f rc/pontifex.conf ]; then
+	echo 'rc/pontifex.conf, the annotated configuration, is not there: write one by pontifex.conf(5)' >&2
+elif [ -e "$DESTDIR$SYSCONFDIR/pontifex.conf" ]; then
+	put 644 rc/pontifex.conf "$SHAREDIR/pontifex.conf"
 	echo "$SYSCONFDIR/pontifex.conf is there and stays; the annotated one is $SHAREDIR/pontifex.conf"
 else
+	put 644 rc/pontifex.conf "$SHAREDIR/pontifex.conf"
 	put 600 rc/pontifex.conf "$SYSCONFDIR/pontifex.conf"
 fi
 

@@ -18,7 +18,7 @@ key=$(key_add -o alice -s shop:customer:read -r 1000000)
 good=$(key_add -o bob -s shop:order:read -r 1000000)
 daemon_start || die 'the daemon starts' ready
 n=400
-flood() { python3 "$lib/load.py" "$port" "$1" order_lookup '{"order_id":1001}' 8 60 $n; }
+flood() { python3 "$lib/load.py" "$port" "$1" order_lookup '{"order_id":1001}' 64 60 $n; }
 denied=$(flood "$key")
 is 'out of scope: every request is answered 403' "{\"http_403\":$n}" "$(jq -c .kinds <<<"$denied")"
 unauth=$(flood '')
@@ -26,6 +26,9 @@ is 'without a key: every request is answered' $n "$(jq .answered <<<"$unauth")"
 is 'and refused' '["http_401","http_429"]' \
     "$(jq -c '.kinds | keys | . + ["http_401","http_429"] | unique' <<<"$unauth")"
 other=$(flood "$good")
+note "$denied"
+note "$unauth"
+note "$other"
 answered=$(jq -s 'map(.answered) | add' <<<"$denied $unauth $other")
 is 'three times as many requests, all answered' $((3 * n)) "$answered"
 sum() { journal | jq -s '[.[] | (.calls // 1)] | add'; }

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What is put into a connection's pipeline: statements prepared once,
+ * arguments bound as text, groups that end with a Sync.  See
+ * source_postgres.c for who shares a group with whom.
+ */
+
+#include <stdio.h>
+
+#include "../../common/log.h"
+#include "postgres.h"
+
+static const Oid param_oids[PARAM_TYPE_MAX] = {
+	[PARAM_INTEGER] = 20, [PARAM_NUMBER] = 701, [PARAM_STRING] = 25,
+	[PARAM_BOOLEAN] = 16, [PARAM_DATE] = 1082, [PARAM_TIMESTAMP] = 1184,
+	[PARAM_UUID] = 2950, [PARAM_ENUM] = 25,
+};
+
+/* ---- ops --------------------------------------------------------------- */
+
+static struct op *
+op_add(struct conn *cn, enum op_kind kind, struct call *call,
+    const struct tool *tool)
+{
+	struct op *op;
+
+	if ((op = calloc(1, sizeof(*op))) == NULL)
+		fatal("out of memory");
+	op->kind = kind;
+	op->call = call;
+	op->tool = tool;
+	TAILQ_INSERT_TAIL(&cn->ops, op, entry);
+	if (kind != OP_SYNC)
+		cn->need_sync = 1;
+	return op;
+}
+
+int
+pg_sync(struct conn *cn)
+{
+	if (!cn->need_sync)
+		return 0;
+	cn->need_sync = 0;
+	if (PQpipelineSync(cn->pg) != 1)
+		return -1;
+	(void)op_add(cn, OP_SYNC, NULL, NULL);
+	return 0;
+}
+
+static int
+send_text(struct conn *cn, struct call *c, enum op_kind kind, const char *sql)
+{
+	if (PQsendQueryParams(cn->pg, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
+		return -1;
+	(void)op_add(cn, kind, c, NULL);
+	return 0;
+}
+
+static int
+send_config(struct conn *cn, struct call *c, const char *name,
+    const char *value, int local)
+{
+	const char *values[2] = { name, value };
+	static const Oid types[2] = { 25, 25 };
+
+	if (PQsendQueryParams(cn->pg, local ?
+	    "SELECT set_config($1, $2, true)" :
+	    "SELECT set_config($1, $2, false)", 2, types, values, NULL, NULL,
+	    0) != 1)
+		return -1;
+	(void)op_add(cn, OP_SIDE, c, NULL);
+	return 0;
+}
+
+static void
+statement_name(char *out, size_t size, const struct tool *t)
+{
+	(void)snprintf(out, size, "t%u", t->slot);
+}
+
+static Oid
+oid_of(const struct tool *t, uint32_t i)
+{
+	return t->binds[i].of_caller ? param_oids[PARAM_STRING] :
+	    param_oids[t->params[t->binds[i].param].type];
+}
+
+/* In a group of its own: a statement that is refused aborts nobody. */
+int
+pg_send_prepare(struct conn *cn, const struct tool *t)
+{
+	Oid types[BINDS_MAX];
+	char name[16];
+	uint32_t i;
+
+	for (i = 0; i < t->nbinds; i++)
+		types[i] = oid_of(t, i);
+	statement_name(name, sizeof(name), t);
+	if (pg_sync(cn) == -1 ||
+	    PQsendPrepare(cn->pg, name, t->sql, (int)t->nbinds, types) != 1)
+		return -1;
+	(void)op_add(cn, OP_PREPARE, NULL, t);
+	if (PQsendDescribePrepared(cn->pg, name) != 1)
+		return -1;
+	(void)op_add(cn, OP_DESCRIBE, NULL, t);
+	cn->prepared[t->slot] = 1;
+	return pg_sync(cn);
+}
+
+static int
+send_statement(struct conn *cn, struct call *c)
+{
+	const char *values[BINDS_MAX];
+	const struct tool *t = c->tool;
+	char name[16];
+	uint32_t i;
+
+	for (i = 0; i < t->nbinds; i++)
+		values[i] = c->bound[i].null ? NULL :
+		    (const char *)c->arena.data + c->bound[i].at;
+	statement_name(name, sizeof(name), t);
+	if (PQsendQueryPrepared(cn->pg, name, (int)t->nbinds, values, NULL,
+	    NULL, 0) != 1)
+		return -1;
+	(void)op_add(cn, OP_QUERY, c, t);
+	return 0;
+}
+
+static int
+send_timeout(struct conn *cn, struct call *c, int local)
+{
+	char text[16];
+
+	if (!local && cn->timeout_ms == (int64_t)c->tool->timeout_ms)
+		return 0;
+	if (local && c->tool->timeout_ms == cn->source->timeout_ms &&
+	    cn->timeout_ms == (int64_t)c->tool->timeout_ms)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%u", c->tool->timeout_ms);
+	if (!local)
+		cn->timeout_ms = c->tool->timeout_ms;
+	return send_config(cn, local ? c : NULL, "statement_timeout", text,
+	    local);
+}
+
+static int
+send_transaction(struct conn *cn, struct call *c)
+{
+	const struct source *s = cn->source;
+	struct slice value;
+	char *text;
+	uint32_t i;
+	int rc;
+
+	if (pg_sync(cn) == -1 || send_text(cn, c, OP_SIDE, c->tool->writes ?
+	    "BEGIN READ WRITE" : "BEGIN READ ONLY") == -1 ||
+	    send_timeout(cn, c, 1) == -1)
+		return -1;
+	for (i = 0; i < s->nsessions; i++) {
+		/* Authd lets nobody through who lacks one; still: no NULL. */
+		if (identity_value(&c->identity,
+		    slice_of(s->session[i].value), &value) == -1)
+			value = slice_of("");
+		if ((text = slice_dup(value)) == NULL)
+			return -1;
+		rc = send_config(cn, c, s->session[i].name, text, 1);
+		free(text);
+		if (rc == -1)
+			return -1;
+	}
+	if (send_statement(cn, c) == -1 || pg_sync(cn) == -1 ||
+	    send_text(cn, c, OP_COMMIT, "COMMIT") == -1)
+		return -1;
+	return pg_sync(cn);
+}
+
+int
+pg_send_call(struct conn *cn, struct call *c)
+{
+	if (c->tool->writes || cn->source->nsessions > 0)
+		return send_transaction(cn, c);
+	if (c->alone && pg_sync(cn) == -1)
+		return -1;
+	if (send_timeout(cn, c, 0) == -1 || send_statement(cn, c) == -1)
+		return -1;
+	return c->alone ? pg_sync(cn) : 0;
+}
+
