@@ -394,6 +394,7 @@ auditd_closed(struct channel *ch, void *arg)
 	if (auditd == ch) {
 		auditd = NULL;
 		report_gone();
+		child_peer_gone(ch, ROLE_AUDITD, 0);
 	}
 }
 

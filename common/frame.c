@@ -152,6 +152,12 @@ bury(void)
 	}
 }
 
+int
+channel_was_cut(const struct channel *ch)
+{
+	return ch->cut;
+}
+
 /* The peer is gone or does not keep the rules: tell the owner, once. */
 static void
 cut_off(struct channel *ch)
@@ -488,6 +494,7 @@ handle_all(struct channel *ch)
 		;
 	if (rc == -1 && !ch->dead) {
 		log_warn("malformed frame, cutting the peer off: %s", ch->name);
+		ch->cut = 1;
 		cut_off(ch);
 		return;
 	}

@@ -106,6 +106,11 @@ void	 channel_resume(struct channel *);
 void	 channel_urgent(struct channel *);
 /* Handles what has arrived already, without waiting for the loop. */
 void	 channel_drain(struct channel *);
+/*
+ * Inside `closed': whether we ended it, for a malformed frame or a queue that
+ * was too long.  Otherwise the peer did, or died.
+ */
+int	 channel_was_cut(const struct channel *);
 /* Bytes waiting to be sent. */
 size_t	 channel_queued(const struct channel *);
 const char *channel_name(const struct channel *);

@@ -49,6 +49,7 @@ enum message_type {
 	/* child -> parent */
 	MSG_READY,		/* empty: confined, in the loop */
 	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
+	/* MSG_PEER, too: that peer ended its channel to us */
 	MSG_VIOLATION,		/* u32: the system call that the sandbox refused */
 	/* listener <-> authd; the frame id is the listener's question number */
 	MSG_AUTHORIZE,

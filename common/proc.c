@@ -129,6 +129,19 @@ take_orders(enum role role)
 	buffer_freezero(&payload);
 }
 
+void
+child_peer_gone(const struct channel *ch, enum role role, uint32_t index)
+{
+	struct msg_peer m = { (uint8_t)role, index, 0 };
+	struct buffer *b;
+
+	if (channel_was_cut(ch) || child.control == NULL || shutting_down ||
+	    (b = channel_begin(child.control, MSG_PEER, 0)) == NULL)
+		return;
+	put_peer(b, &m);
+	(void)channel_commit(child.control);
+}
+
 static void
 begin_shutdown(void)
 {

@@ -67,6 +67,13 @@ struct child {
 
 extern struct child child;
 
+/*
+ * For `closed' of the channel to a peer that we ask or report to: where the
+ * peer itself ended it, tells the parent.  If that peer lives, it cut us off,
+ * and we are started anew.  Never for a peer that asks us: it could have us
+ * killed by hanging up.
+ */
+void	child_peer_gone(const struct channel *, enum role, uint32_t index);
 /* The whole life of a child; main() returns its value. */
 int	child_main(enum role, const struct child_ops *);
 /* Milliseconds of CLOCK_MONOTONIC. */

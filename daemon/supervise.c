@@ -6,8 +6,9 @@
  * either was started again.  A ticket key is made for a handler and authd
  * whenever one of the two is new, handed to both, and cleared.
  *
- * The children are not trusted: of what they send, only five messages are
- * taken, and none of them steers anything but a log line or a status answer.
+ * The children are not trusted: of what they send, only four messages are
+ * taken, and none steers more than a log line, a status answer, or a fresh
+ * start of the sender itself.
  */
 
 #include <sys/socket.h>
@@ -28,6 +29,7 @@
 
 #define HEALTHY_MS	10000	/* a child that lived so long did start */
 #define BACKOFF_MIN_MS	100
+#define PARTING_MS	50	/* for the death of a peer to be noticed */
 #define BACKOFF_MAX_MS	10000
 #define KILL_MS		2000	/* after SHUTDOWN_MS, for those who are left */
 
@@ -317,6 +319,74 @@ supervise_status(void (*done)(const char *, size_t, void *), void *arg)
 	evtimer_add(status_timer, &patience);
 }
 
+/* ---- cut off by a sibling ----------------------------------------------- */
+
+struct parting {
+	uint32_t	child;		/* instances */
+	uint32_t	peer;
+};
+
+static struct child_proc *
+by_instance(uint32_t instance)
+{
+	size_t i;
+
+	for (i = 0; i < parent.nchildren; i++)
+		if (parent.children[i].instance == instance &&
+		    parent.children[i].state == CHILD_READY)
+			return &parent.children[i];
+	return NULL;
+}
+
+static void
+parting_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct parting *p = arg;
+	struct child_proc *c = by_instance(p->child);
+	const struct child_proc *peer = by_instance(p->peer);
+
+	(void)fd;
+	(void)what;
+	free(p);
+	/* By now the death of either would have been noticed. */
+	if (c == NULL || peer == NULL || parent.stopping)
+		return;
+	log_warn("%s was cut off by %s: it is started anew", c->name,
+	    peer->name);
+	(void)kill(c->pid, SIGKILL);
+}
+
+/*
+ * A child says that a peer ended their channel.  Where that peer lives, it
+ * cut the child off for what it sent, and the two stay without each other
+ * until one is new: the one that was found wanting.
+ */
+static int
+peer_gone(const struct child_proc *c, const struct frame *f)
+{
+	static const struct timeval tv = { 0, PARTING_MS * 1000 };
+	const struct child_proc *peer;
+	struct parting *p;
+	struct msg_peer m;
+
+	if (get_peer(f, &m) == -1 || m.role >= ROLE_MAX)
+		return -1;
+	peer = supervise_find((enum role)m.role, m.index);
+	/* Those who ask depend on those who answer, not the other way. */
+	if (peer == NULL || !roles_talk(c->role, peer->role) ||
+	    c->role == ROLE_AUDITD || peer->role == ROLE_LISTENER)
+		return -1;
+	if (peer->state != CHILD_READY || c->state != CHILD_READY ||
+	    (p = malloc(sizeof(*p))) == NULL)
+		return 0;
+	p->child = c->instance;
+	p->peer = peer->instance;
+	if (event_base_once(parent.base, -1, EV_TIMEOUT, parting_due, p,
+	    &tv) == -1)
+		free(p);
+	return 0;
+}
+
 static int
 on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 {
@@ -331,6 +401,8 @@ on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 		return 0;
 	case MSG_STATUS:
 		return status_answer(c, f);
+	case MSG_PEER:
+		return peer_gone(c, f);
 	case MSG_VIOLATION:
 		if (f->length != sizeof(number))
 			return -1;

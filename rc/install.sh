@@ -6,6 +6,7 @@
 # users that the roles run as.  With DESTDIR (for a package) it makes no user
 # and changes no owner.  A configuration that is there is never touched.
 set -eu
+umask 022
 
 : "${BUILD:?}" "${SBINDIR:?}" "${LIBEXECDIR:?}" "${MANDIR:?}" "${SYSCONFDIR:?}"
 DESTDIR=${DESTDIR:-}

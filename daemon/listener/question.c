@@ -271,6 +271,8 @@ pass_on(struct connection *c, struct slice ticket)
 
 	if (c->handler >= HANDLERS_MAX || h->channel == NULL ||
 	    h->instance != c->handler_instance ||
+	    /* It does not keep up; to queue more would end the channel. */
+	    channel_queued(h->channel) > CHANNEL_QUEUE_MAX / 2 ||
 	    (b = channel_begin(h->channel, MSG_CALL, c->number)) == NULL)
 		goto gone;
 	put_call(b, &m);
@@ -355,6 +357,7 @@ on_authd_closed(struct channel *ch, void *arg)
 	if (ch != authd)
 		return;
 	log_debug("authd is gone: %zu questions wait", open_count);
+	child_peer_gone(ch, ROLE_AUTHD, 0);
 	authd_lost();
 }
 
@@ -426,6 +429,7 @@ on_handler_closed(struct channel *ch, void *arg)
 		return;
 	log_debug("handler %u is gone: %u calls fail",
 	    (unsigned int)(h - handlers), h->in_flight);
+	child_peer_gone(ch, ROLE_HANDLER, (uint32_t)(h - handlers));
 	handler_lost(h);
 }
 

@@ -203,6 +203,9 @@ on_closed(struct channel *ch, void *arg)
 {
 	(void)ch;
 	SAY("closed by %s\n", (const char *)arg);
+	/* As an honest one would. */
+	if (ch == authd)
+		child_peer_gone(ch, ROLE_AUTHD, 0);
 	if (ch == authd)
 		authd = NULL;
 	if (ch == handlers[0])

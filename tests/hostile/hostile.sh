@@ -31,7 +31,7 @@ s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 
 # attack ROLE NAME: starts a daemon whose ROLE is the attacker.
 attack() {
-	work=$dir/$1-$2
+	work=$(mktemp -d "$dir/$1-$2.XXXX")
 	mkdir -p "$work/libexec" "$work/data"
 	chmod 755 "$dir" "$work" "$work/libexec" "$work/data"
 	ln -s "$build/pontifexd" "$work/pontifexd"
@@ -139,6 +139,14 @@ listener_attack twice 'closed by authd' \
     'a question number cannot be used twice' something
 listener_attack garbage-authd 'closed by authd' \
     'a malformed frame ends the connection to authd' nothing
+attack listener garbage-authd
+if wait_log 'listener 0 was cut off by authd: it is started anew'; then
+	ok 'listener garbage-authd: one that was cut off is started anew'
+else
+	not_ok 'listener garbage-authd: one that was cut off is started anew' \
+	    'a line in the log' "$(tail -n 3 "$work/log" | tr '\n' ';')"
+fi
+finish 'listener garbage-authd, anew'
 listener_attack type-authd 'closed by authd' \
     'a message that is not a listener'"'"'s ends the connection to authd' nothing
 listener_attack garbage-handler 'closed by handler' \

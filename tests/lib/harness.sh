@@ -27,7 +27,11 @@ chmod 755 "$work"
 cleanup() {
 	local pid
 	trap - EXIT INT TERM HUP
-	# The daemon's children notice that their parent has gone.
+	# Asked first; a daemon's children notice that their parent has gone.
+	for pid in "${started[@]}"; do
+		kill -TERM "$pid" 2>/dev/null
+	done
+	[ "${#started[@]}" -eq 0 ] || until_true 5 started_gone
 	for pid in "${started[@]}"; do
 		kill -9 "$pid" 2>/dev/null
 	done
@@ -38,6 +42,10 @@ cleanup() {
 	else
 		rm -rf "$work"
 	fi
+}
+started_gone() {
+	local pid
+	for pid in "${started[@]}"; do process_gone "$pid" || return 1; done
 }
 trap cleanup EXIT
 trap 'exit 143' INT TERM HUP
