@@ -37,6 +37,8 @@ buffer_init(struct buffer *b, size_t max)
 void
 buffer_clear(struct buffer *b)
 {
+	if (b->wipe && b->data != NULL)
+		explicit_bzero(b->data, b->len);
 	b->len = 0;
 	b->bad = 0;
 }
@@ -45,9 +47,13 @@ void
 buffer_free(struct buffer *b)
 {
 	size_t max = b->max;
+	int wipe = b->wipe;
 
+	if (wipe && b->data != NULL)
+		explicit_bzero(b->data, b->cap);
 	free(b->data);
 	buffer_init(b, max);
+	b->wipe = wipe;
 }
 
 void
@@ -56,6 +62,21 @@ buffer_freezero(struct buffer *b)
 	if (b->data != NULL)
 		explicit_bzero(b->data, b->cap);
 	buffer_free(b);
+}
+
+/* realloc(3) would leave the old bytes where they were. */
+static unsigned char *
+grow_wiped(const struct buffer *b, size_t cap)
+{
+	unsigned char *data;
+
+	if ((data = malloc(cap)) == NULL)
+		return NULL;
+	if (b->data != NULL) {
+		memcpy(data, b->data, b->len);
+		freezero(b->data, b->cap);
+	}
+	return data;
 }
 
 unsigned char *
@@ -73,7 +94,8 @@ buffer_reserve(struct buffer *b, size_t len)
 		cap = b->cap == 0 ? BUFFER_FIRST : b->cap;
 		while (cap < want)
 			cap = cap > b->max / 2 ? b->max : cap * 2;
-		if ((data = realloc(b->data, cap)) == NULL) {
+		data = b->wipe ? grow_wiped(b, cap) : realloc(b->data, cap);
+		if (data == NULL) {
 			b->bad = 1;
 			return NULL;
 		}
@@ -181,10 +203,11 @@ buffer_printf(struct buffer *b, const char *fmt, ...)
 void
 buffer_drain(struct buffer *b, size_t len)
 {
-	if (len >= b->len) {
-		b->len = 0;
-		return;
-	}
-	memmove(b->data, b->data + len, b->len - len);
-	b->len -= len;
+	size_t left = len >= b->len ? 0 : b->len - len;
+
+	if (left > 0)
+		memmove(b->data, b->data + len, left);
+	if (b->wipe && b->data != NULL)
+		explicit_bzero(b->data + left, b->len - left);
+	b->len = left;
 }

@@ -24,6 +24,7 @@ struct buffer {
 	size_t		 cap;
 	size_t		 max;		/* bytes; append beyond it fails */
 	int		 bad;		/* an append failed */
+	int		 wipe;		/* secrets pass: no byte is left behind */
 };
 
 static inline struct slice

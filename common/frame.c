@@ -228,6 +228,12 @@ channel_urgent(struct channel *ch)
 	(void)event_priority_set(ch->reading, 0);
 }
 
+void
+channel_secret(struct channel *ch)
+{
+	ch->in.wipe = ch->out.wipe = 1;
+}
+
 /* ---- sending ----------------------------------------------------------- */
 
 struct buffer *

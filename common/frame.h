@@ -104,6 +104,8 @@ void	 channel_resume(struct channel *);
  * priorities.
  */
 void	 channel_urgent(struct channel *);
+/* Secrets pass here: what was sent or handled is cleared from memory. */
+void	 channel_secret(struct channel *);
 /* Handles what has arrived already, without waiting for the loop. */
 void	 channel_drain(struct channel *);
 /*

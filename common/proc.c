@@ -104,6 +104,7 @@ take_orders(enum role role)
 	int rc;
 
 	buffer_init(&payload, FRAME_PAYLOAD_MAX);
+	payload.wipe = 1;
 	if (frame_receive(CONTROL_FD, &f, &payload) != 1 ||
 	    f.type != MSG_START || get_start(&f, &start) == -1 ||
 	    start.role != role)
@@ -250,6 +251,7 @@ child_main(enum role role, const struct child_ops *ops)
 	if (child.control == NULL)
 		fatal_errno("control channel");
 	channel_urgent(child.control);
+	channel_secret(child.control);
 	(void)channel_send(child.control, MSG_READY, 0, NULL, 0);
 	channels_flush();
 	loop_run(child.base, &child.stop, on_turn, NULL);

@@ -548,6 +548,7 @@ child_spawn(struct child_proc *c)
 	if ((c->control = channel_new(parent.base, sv[0], c->name, 0, &ops,
 	    c)) == NULL)
 		fatal_errno("control channel of %s", c->name);
+	channel_secret(c->control);
 	if (slice_send(c) == -1) {
 		log_warn("%s cannot be given its configuration", c->name);
 		(void)kill(c->pid, SIGKILL);

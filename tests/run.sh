@@ -116,8 +116,7 @@ sanitized=$plain-asan
 
 if build_all plain BUILD="$build"; then
 	if wants lint; then
-		run lint "$log_dir/lint.log" env BUILD="$plain" bash -c \
-		    'bash tests/lib/lint.sh && echo "ok - lint"'
+		run lint "$log_dir/lint.log" env BUILD="$plain" bash tests/lib/lint.sh
 	fi
 	run_parts '' "$plain" unit system hostile clients
 fi
