@@ -238,6 +238,7 @@ commit(void)
 	}
 	if (!durable && conf.on_failure == FAILURE_STOP && !child.stop) {
 		log_warn("stopping: audit is set to stop on failure");
+		child.exit_code = EXIT_STOP_ALL;
 		child.stop = 1;
 	}
 	join_settled(durable || conf.on_failure == FAILURE_CONTINUE);

@@ -256,5 +256,5 @@ child_main(enum role role, const struct child_ops *ops)
 	channels_flush();
 	loop_run(child.base, &child.stop, on_turn, NULL);
 	channels_flush();
-	return 0;
+	return child.exit_code;
 }

@@ -19,6 +19,8 @@
 #include "limits.h"
 
 #define CONTROL_FD	3
+/* A child that exits so asks the parent to end the daemon (on failure stop). */
+#define EXIT_STOP_ALL	3
 
 enum role {
 	ROLE_PARENT,
@@ -62,6 +64,7 @@ struct child {
 	struct event_base	*base;		/* made before prepare() */
 	struct channel		*control;
 	volatile int		 stop;
+	int			 exit_code;	/* once stopped */
 	uint64_t		 boot_id;	/* of the parent's start, random */
 };
 

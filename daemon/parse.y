@@ -73,7 +73,7 @@ grammar		: /* empty */
 		| grammar include '\n'
 		| grammar macro '\n'
 		| grammar main '\n'
-		| grammar error '\n'
+		| grammar error '\n'		{ yyerrok; }
 		;
 
 include		: INCLUDE STRING		{ include_file($2); free($2); }
@@ -142,7 +142,7 @@ auth_line	: /* empty */
 			not_in_force(conf, "issuer \"%s\": its tokens are refused", $2);
 			free($2);
 		} '{' issuer_lines '}'
-		| error
+		| error				{ yyerrok; }
 		;
 
 issuer_lines	: issuer_line
@@ -159,7 +159,7 @@ issuer_line	: /* empty */
 		| ALLOW PRIVATE
 		| LEEWAY duration
 		| TYP STRING			{ free($2); }
-		| error
+		| error				{ yyerrok; }
 		;
 
 audit_lines	: audit_line
@@ -186,7 +186,7 @@ audit_line	: /* empty */
 		| ON FAILURE STOP		{ conf->audit.on_failure = FAILURE_STOP; }
 		| ON FAILURE CONTINUE		{ conf->audit.on_failure = FAILURE_CONTINUE; }
 		| ARGUMENTS REDACT		{ redact_all(conf); }
-		| error
+		| error				{ yyerrok; }
 		;
 
 source_block	: /* empty */
@@ -215,7 +215,7 @@ source_line	: /* empty */
 			not_in_force(conf, "fallback: where the source is down its tools are unavailable");
 		}
 		| SESSION STRING WORD		{ add_session(source, $2, $3); }
-		| error
+		| error				{ yyerrok; }
 		;
 
 tool_lines	: tool_line
@@ -244,7 +244,7 @@ tool_line	: /* empty */
 		| EXAMPLES list			{ not_in_force(conf, "examples"); list_free($2); }
 		| PARAM NAME type		{ param = add_param(tool, $2, (enum param_type)$3); }
 		  param_rest
-		| error
+		| error				{ yyerrok; }
 		;
 
 type		: INTEGER_T			{ $$ = PARAM_INTEGER; }

@@ -589,6 +589,13 @@ child_ended(struct child_proc *c, int status)
 		stop_next();
 		return;
 	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOP_ALL &&
+	    c->role == ROLE_AUDITD) {
+		log_warn("stopping: what happens cannot be recorded");
+		parent.exit_code = 1;
+		supervise_stop();
+		return;
+	}
 	if (!all_were_ready && !c->was_ready) {
 		log_warn("%s did not start: stopping", c->name);
 		parent.exit_code = 1;

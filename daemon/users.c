@@ -18,6 +18,8 @@
 #include "../common/log.h"
 #include "parent.h"
 
+#define RUN_EMPTY	"/run/pontifexd-empty"	/* only root writes there */
+
 static char made_dir[64];	/* an empty folder of our own making */
 
 static const char *const role_user[ROLE_MAX] = {
@@ -99,12 +101,14 @@ static int
 chroot_prepare(void)
 {
 	static const char *const known[] = {
-		"/var/empty", "/var/lib/pontifexd/empty"
+		"/var/empty", "/var/lib/pontifexd/empty", RUN_EMPTY
 	};
 	size_t i;
 
 	if (!parent.drop)
 		return 0;
+	/* Stays, so that a build folder's daemon leaves one behind, not many. */
+	(void)mkdir(RUN_EMPTY, 0555);
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (empty_dir_ok(known[i]))
 			return (parent.chroot_dir = strdup(known[i])) == NULL ?

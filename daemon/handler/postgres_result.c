@@ -51,6 +51,30 @@ add_json(struct buffer *b, const char *text, size_t len)
 		(void)json_write_string(b, text, len);
 }
 
+/* "2026-02-28 12:34:56.789+00" as RFC 3339 has it; others as they are. */
+static void
+add_timestamp(struct buffer *b, const char *text, size_t len)
+{
+	char out[48];
+	size_t offset;
+
+	if (len < 22 || len > 40 || text[4] != '-' || text[10] != ' ') {
+		(void)json_write_string(b, text, len);
+		return;
+	}
+	memcpy(out, text, len);
+	out[10] = 'T';
+	for (offset = len - 1; offset > 19 && out[offset] != '+' &&
+	    out[offset] != '-'; offset--)
+		;
+	/* An offset of whole hours comes without its minutes. */
+	if (offset > 18 && len - offset == 3) {
+		memcpy(out + len, ":00", 3);
+		len += 3;
+	}
+	(void)json_write_string(b, out, len);
+}
+
 static void
 add_int8(struct buffer *b, const char *text, size_t len)
 {
@@ -94,6 +118,9 @@ add_value(struct call *c, const PGresult *res, int row, int i)
 		break;
 	case 17:	/* bytea */
 		add_bytea(b, text, len);
+		break;
+	case 1184:	/* timestamptz */
+		add_timestamp(b, text, len);
 		break;
 	case 114:	/* json */
 	case 3802:	/* jsonb */

@@ -16,6 +16,8 @@
  * a rollback, so that the connection is clean whatever happened.
  */
 
+#include <arpa/inet.h>
+
 #include <stdio.h>
 
 #include <event2/event.h>
@@ -352,10 +354,11 @@ connect_start(struct conn *cn)
 {
 	struct source *s = cn->source;
 	char options[96];
+	/* After dbname: what the DSN says cannot undo it. */
 	const char *names[] = { "dbname", "options", "application_name",
-	    "passfile", "client_encoding", NULL };
+	    "passfile", "client_encoding", "gssencmode", NULL };
 	const char *values[] = { s->target, options, "pontifexd",
-	    "/nonexistent", "UTF8", NULL };
+	    "/nonexistent", "UTF8", "disable", NULL };
 
 	(void)snprintf(options, sizeof(options), "-c "
 	    "default_transaction_read_only=on -c statement_timeout=%u",
@@ -389,15 +392,69 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the source -------------------------------------------------------- */
 
-/* What the DSN says we must reach: a socket's folder, or a port. */
+/* One host of the DSN: the folder of a socket, an address, or a name. */
+static void
+need_host(struct sandbox_needs *needs, const char *host, uint16_t port,
+    int lookup)
+{
+	unsigned char address[16];
+
+	if (host[0] == '/') {
+		sandbox_path(needs, host, SANDBOX_CONNECT);
+		return;
+	}
+	sandbox_port(needs, port);
+	if (lookup && inet_pton(AF_INET, host, address) != 1 &&
+	    inet_pton(AF_INET6, host, address) != 1)
+		needs->resolve = 1;
+}
+
+/* The n-th of a list with commas; the last one stands for all behind it. */
+static char *
+list_item(const char *list, size_t n)
+{
+	const char *end;
+
+	while (n-- > 0 && strchr(list, ',') != NULL)
+		list = strchr(list, ',') + 1;
+	end = strchr(list, ',');
+	return end == NULL ? strdup(list) : strndup(list,
+	    (size_t)(end - list));
+}
+
+static void
+need_hosts(struct sandbox_needs *needs, const char *hosts, const char *ports,
+    int lookup)
+{
+	const char *problem, *at;
+	char *host, *port;
+	long long number;
+	size_t i, n = 1;
+
+	for (at = hosts; (at = strchr(at, ',')) != NULL; at++)
+		n++;
+	for (i = 0; i < n; i++) {
+		if ((host = list_item(hosts, i)) == NULL ||
+		    (port = list_item(ports, i)) == NULL)
+			fatal("out of memory");
+		number = strtonum(port, 1, 65535, &problem);
+		/* The needs keep the pointer to a path. */
+		need_host(needs, host, problem == NULL ? (uint16_t)number :
+		    5432, lookup);
+		free(port);
+	}
+}
+
+/* What the DSN says we must reach and read. */
 static int
 needs_of(struct source *s, struct sandbox_needs *needs)
 {
+	static const char *const files[] = { "sslrootcert", "sslcert",
+	    "sslkey", "sslcrl" };
 	PQconninfoOption *options, *o;
-	const char *host = NULL, *addr = NULL, *port = NULL;
-	const char *problem;
+	const char *host = "/var/run/postgresql", *addr = NULL, *port = "5432";
 	char *error = NULL;
-	long long number;
+	size_t i;
 
 	if ((options = PQconninfoParse(s->target, &error)) == NULL) {
 		/* The message may quote the DSN: not for the log. */
@@ -415,18 +472,13 @@ needs_of(struct source *s, struct sandbox_needs *needs)
 			addr = o->val;
 		else if (strcmp(o->keyword, "port") == 0)
 			port = o->val;
+		for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+			if (strcmp(o->keyword, files[i]) == 0 &&
+			    o->val[0] == '/')
+				sandbox_path(needs, strdup(o->val),
+				    SANDBOX_READ);
 	}
-	number = port == NULL ? 5432 : strtonum(port, 1, 65535, &problem);
-	if (port != NULL && problem != NULL)
-		number = 5432;
-	if (addr == NULL && (host == NULL || host[0] == '/')) {
-		sandbox_path(needs, strdup(host == NULL ?
-		    "/var/run/postgresql" : host), SANDBOX_CONNECT);
-	} else {
-		sandbox_port(needs, (uint16_t)number);
-		if (addr == NULL)
-			needs->resolve = 1;
-	}
+	need_hosts(needs, addr == NULL ? host : addr, port, addr == NULL);
 	PQconninfoFree(options);
 	return 0;
 }

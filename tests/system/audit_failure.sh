@@ -66,7 +66,8 @@ call "$key" order_lookup '{"order_id":1001}'
 is 'stop: a call is refused' overloaded "$(error_code)"
 like 'stop: it says that it stops' 'stopping: audit is set to stop on failure' "$(cat "$daemon_log")"
 back
-daemon_stop
+daemon_wait 25
+is 'stop: the daemon ends by itself, with 1' 1 "$daemon_status"
 verifies stop
 
 # Postgres never comes: what waits for it is bounded.
