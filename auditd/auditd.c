@@ -28,7 +28,7 @@
 #define DRAIN_END_MS	2000	/* at the end, for what is not in Postgres */
 #define END_POLL_MS	20
 #define DRAIN_PATIENCE	(256ULL << 20)	/* bytes, where no limit is given */
-#define GROUP_WAIT_US	700	/* a group waits so long for calls that end */
+#define GROUP_WAIT_US	400	/* a group waits so long for calls that end */
 #define GROUP_RECENT_MS	2	/* a call that old may not end soon */
 #define GROUP_LOOK	64	/* calls that are looked at */
 

@@ -28,7 +28,8 @@
 #define BATCH_ROWS	512
 #define BATCH_BYTES	(4U << 20)	/* of lines; a row has them twice */
 #define LINGER_MS	50		/* for a batch to fill */
-#define REST_FACTOR	3		/* times a batch's own time, while calls come */
+#define REST_FACTOR	7		/* times a batch's own time, while calls come */
+#define SMALL_BATCH	128		/* rows then: to build them stops the loop */
 #define REST_MAX_MS	500
 #define FLOWING_MS	20		/* a record that recent: calls come */
 #define DEADLINE_MS	10000		/* for one answer of the server */
@@ -346,16 +347,32 @@ take_line(struct slice line, void *arg)
 	return 0;
 }
 
+/*
+ * What is in the journal is safe, and the database serves calls too: while
+ * they come the drain takes an eighth of the time, in small batches, until
+ * the backlog is what patience allows.
+ */
+static int
+calls_go_first(void)
+{
+	return !d.hurried && d.backlog < d.conf.patience &&
+	    now_ms() - d.kicked_ms <= FLOWING_MS;
+}
+
 static void
 send_batch(void)
 {
 	const char *const *params;
+	unsigned int most = d.limit;
 	int n;
+
+	if (most > SMALL_BATCH && calls_go_first())
+		most = SMALL_BATCH;
 
 	rows_clear(d.rows);
 	d.sent = d.done;
 	d.sent_bytes = 0;
-	n = position_read(&d.sent, d.conf.durable(), d.limit, BATCH_BYTES,
+	n = position_read(&d.sent, d.conf.durable(), most, BATCH_BYTES,
 	    take_line, NULL);
 	if (n <= 0) {
 		/* Lines that are no records are behind us all the same. */
@@ -399,18 +416,12 @@ go_on(void)
 		set_timer(LINGER_MS);
 }
 
-/*
- * What is in the journal is safe, and the database serves calls too: while
- * they come the drain takes a quarter of the time, until the backlog is what
- * patience allows.
- */
 static void
 rest(void)
 {
-	uint64_t now = now_ms(), ms = (now - d.batch_ms) * REST_FACTOR;
+	uint64_t ms = (now_ms() - d.batch_ms) * REST_FACTOR;
 
-	if (d.hurried || d.backlog >= d.conf.patience ||
-	    now - d.kicked_ms > FLOWING_MS || ms == 0)
+	if (ms == 0 || !calls_go_first())
 		return;
 	d.resting = 1;
 	set_timer((unsigned int)(ms > REST_MAX_MS ? REST_MAX_MS : ms));
