@@ -349,7 +349,7 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 	/* Each number once: an answer must never fit two questions. */
 	if (ticket_window_use(&l->asked, f->id) == -1)
 		return -1;
-	if (!report_connected() || hold_count() > 0)
+	if (!outbox_connected() || hold_count() > 0)
 		hold(ch, f);
 	else
 		decide(l, f->id, &ask);
@@ -360,7 +360,6 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 static void
 forget_listener(struct channel *ch)
 {
-	report_forget(ch);
 	refuse_forget(ch);
 	hold_forget(ch);
 }
@@ -380,9 +379,7 @@ on_auditd(struct channel *ch, const struct frame *f, void *arg)
 {
 	(void)ch;
 	(void)arg;
-	if (f->type != MSG_AUDIT_ACK && f->type != MSG_AUDIT_NACK)
-		return -1;
-	return report_acks(f, f->type == MSG_AUDIT_ACK);
+	return outbox_acks(f, answer_waiters);
 }
 
 static struct channel *auditd;
@@ -393,7 +390,7 @@ auditd_closed(struct channel *ch, void *arg)
 	(void)arg;
 	if (auditd == ch) {
 		auditd = NULL;
-		report_gone();
+		outbox_gone();
 		child_peer_gone(ch, ROLE_AUDITD, 0);
 	}
 }
@@ -436,10 +433,10 @@ peer(const struct msg_peer *m, int fd)
 		    NULL);
 		if (auditd == NULL) {
 			close(fd);
-			report_gone();
+			outbox_gone();
 			return;
 		}
-		report_peer(auditd);
+		outbox_peer(auditd);
 		record_unrecorded();
 		release_held();
 	} else {
@@ -479,7 +476,7 @@ control(const struct frame *f)
 		n = snprintf(text, sizeof(text), "keys %zu, asked %llu, "
 		    "refused %llu, reports open %zu, held %zu, auditd %s\n",
 		    apikey_count(), (unsigned long long)asked_total,
-		    (unsigned long long)refused_count(), report_open(),
+		    (unsigned long long)refused_count(), outbox_open(),
 		    hold_count(),
 		    auditd == NULL ? "away" : "connected");
 		return channel_send(child.control, MSG_STATUS, f->id, text,
@@ -518,7 +515,7 @@ begin_shutdown(void)
 static void
 turn(void)
 {
-	if (stopping && report_open() == 0)
+	if (stopping && outbox_open() == 0)
 		child.stop = 1;
 }
 

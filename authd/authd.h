@@ -12,6 +12,7 @@
 #include "../common/identity.h"
 #include "../common/keyfile.h"
 #include "../common/message.h"
+#include "../common/outbox.h"
 #include "../common/proc.h"
 
 #define KEYS_MAX	65536	/* keys of one file */
@@ -75,7 +76,7 @@ uint32_t penalty_add(struct slice peer, uint64_t now);
 /* The source that a printed address counts as: IPv6 by /64. */
 void	penalty_source(struct slice peer, char *out, size_t size);
 
-/* report.c: what auditd has not acknowledged yet. */
+/* Who waits for a record: answered when it is durable. */
 struct waiter {
 	struct waiter	*next;
 	struct channel	*listener;	/* NULL: gone, or nothing to answer */
@@ -84,19 +85,7 @@ struct waiter {
 	struct msg_decision decision;	/* without slices but scope */
 	char		 scope[SCOPE_MAX + 1];
 };
-/*
- * Sends a decision to auditd and keeps it until it is acknowledged; then
- * done() is called for the waiters.  Returns 0, or -1: no room (-1 leaves
- * the waiters to the caller).
- */
-int	report_send(const struct msg_audit_decision *, struct waiter *);
-void	report_peer(struct channel *auditd);
-void	report_gone(void);
-int	report_connected(void);
-int	report_acks(const struct frame *, int durable);
-/* Forgets a listener's channel everywhere. */
-void	report_forget(const struct channel *);
-size_t	report_open(void);
+
 /* fold.c */
 struct fold {
 	int		 used;
@@ -150,9 +139,14 @@ void	mint_request_id(uint8_t [REQUEST_ID_LEN]);
 void	send_decision(struct channel *, uint64_t question,
 	    const struct msg_decision *);
 /* What a report says of the question, before the decision is filled in. */
+/*
+ * To auditd, kept until it is acknowledged.  Returns 0, or -1: no room, and
+ * the waiters stay the caller's.
+ */
+int	report_send(const struct msg_audit_decision *, struct waiter *);
 void	fill_report(struct msg_audit_decision *, const struct msg_authorize *);
 /* The record is durable, or could not be made: answer. */
-void	answer_waiters(struct waiter *, int durable);
+void	answer_waiters(void *waiters, int durable);
 
 /* hold.c */
 int	hold_start(void);

@@ -85,7 +85,7 @@ release_held(void)
 	struct frame f;
 	struct held *h;
 
-	while (report_connected() && (h = TAILQ_FIRST(&held_list)) != NULL) {
+	while (outbox_connected() && (h = TAILQ_FIRST(&held_list)) != NULL) {
 		TAILQ_REMOVE(&held_list, h, entry);
 		nheld--;
 		memset(&f, 0, sizeof(f));

@@ -102,9 +102,9 @@ waiter_delay(struct waiter *w)
 }
 
 void
-answer_waiters(struct waiter *w, int durable)
+answer_waiters(void *waiters, int durable)
 {
-	struct waiter *next;
+	struct waiter *w = waiters, *next;
 
 	for (; w != NULL; w = next) {
 		next = w->next;
@@ -117,6 +117,16 @@ answer_waiters(struct waiter *w, int durable)
 		if (w->delay_ms == 0 || waiter_delay(w) == -1)
 			waiter_answer(w);
 	}
+}
+
+int
+report_send(const struct msg_audit_decision *m, struct waiter *waiters)
+{
+	struct buffer b;
+
+	buffer_init(&b, FRAME_PAYLOAD_MAX);
+	put_audit_decision(&b, m);
+	return outbox_send(MSG_AUDIT_DECISION, &b, waiters);
 }
 
 /* ---- refusals ---------------------------------------------------------- */
@@ -292,13 +302,19 @@ record_unrecorded(void)
 }
 
 static void
-forget_in_fold(struct fold *f, void *arg)
+forget(void *waiters, void *listener)
 {
 	struct waiter *w;
 
-	for (w = f->waiters; w != NULL; w = w->next)
-		if (w->listener == arg)
+	for (w = waiters; w != NULL; w = w->next)
+		if (w->listener == listener)
 			w->listener = NULL;
+}
+
+static void
+forget_in_fold(struct fold *f, void *listener)
+{
+	forget(f->waiters, listener);
 }
 
 void
@@ -306,6 +322,7 @@ refuse_forget(struct channel *listener)
 {
 	struct delayed *d;
 
+	outbox_each(forget, listener);
 	fold_each(forget_in_fold, listener);
 	TAILQ_FOREACH(d, &delayed_list, entry)
 		if (d->waiter->listener == listener)

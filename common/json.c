@@ -117,18 +117,6 @@ utf8_length(const unsigned char *s, size_t len)
 	return n;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Four hex digits at s, or -1. */
 static int
 hex_four(const char *s, size_t len)

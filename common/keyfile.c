@@ -158,18 +158,6 @@ keyfile_is_comment(struct slice line)
 	return 1;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Undoes %XX; refuses control bytes in any form. */
 static int
 unescape(struct slice in, char *out, size_t size)
@@ -182,8 +170,8 @@ unescape(struct slice in, char *out, size_t size)
 		c = in.ptr[i];
 		if (c == '%') {
 			if (in.len - i < 3 ||
-			    (hi = hex_value(in.ptr[i + 1])) == -1 ||
-			    (lo = hex_value(in.ptr[i + 2])) == -1)
+			    (hi = hex_digit(in.ptr[i + 1])) == -1 ||
+			    (lo = hex_digit(in.ptr[i + 2])) == -1)
 				return -1;
 			c = (char)(hi << 4 | lo);
 			i += 2;

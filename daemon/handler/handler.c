@@ -171,7 +171,7 @@ answer_unrecorded(struct call *c)
 	}
 	c->reason = REASON_AUDIT_FAILED;
 	send_result(c);
-	report_forget(c);
+	outbox_disown(c);
 	call_free(c);
 }
 
@@ -212,8 +212,10 @@ run(struct call *c)
 }
 
 void
-call_recorded(struct call *c, int durable)
+call_recorded(void *call, int durable)
 {
+	struct call *c = call;
+
 	if (c->state == CALL_INTENT) {
 		if (durable) {
 			c->intended = 1;
@@ -413,9 +415,7 @@ on_auditd(struct channel *ch, const struct frame *f, void *arg)
 {
 	(void)ch;
 	(void)arg;
-	if (f->type != MSG_AUDIT_ACK && f->type != MSG_AUDIT_NACK)
-		return -1;
-	return report_acks(f, f->type == MSG_AUDIT_ACK);
+	return outbox_acks(f, call_recorded);
 }
 
 static void
@@ -424,7 +424,7 @@ auditd_closed(struct channel *ch, void *arg)
 	(void)arg;
 	if (auditd == ch) {
 		auditd = NULL;
-		report_gone();
+		outbox_gone();
 		child_peer_gone(ch, ROLE_AUDITD, 0);
 	}
 }
@@ -458,10 +458,10 @@ peer(const struct msg_peer *m, int fd)
 		    NULL);
 		if (auditd == NULL) {
 			close(fd);
-			report_gone();
+			outbox_gone();
 			return;
 		}
-		report_peer(auditd);
+		outbox_peer(auditd);
 	} else {
 		close(fd);
 	}
@@ -493,7 +493,7 @@ send_status(uint64_t id)
 	buffer_init(&b, 1000);
 	(void)buffer_printf(&b, "calls %llu, active %zu, reports open %zu, "
 	    "bad tickets %llu, auditd %s\n", (unsigned long long)calls_total,
-	    nactive, report_open(), (unsigned long long)bad_tickets,
+	    nactive, outbox_open(), (unsigned long long)bad_tickets,
 	    auditd == NULL ? "away" : "connected");
 	for (i = 0; (s = source_at(i)) != NULL && !b.bad; i++) {
 		(void)buffer_printf(&b, "source %s: ", s->name);
@@ -526,7 +526,7 @@ expire(struct call *c)
 {
 	switch (c->state) {
 	case CALL_INTENT:
-		report_forget(c);
+		outbox_disown(c);
 		call_fail(c, OUTCOME_OVERLOADED, REASON_AUDIT_FAILED);
 		break;
 	case CALL_REPORT:
@@ -608,7 +608,7 @@ turn(void)
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->turn != NULL)
 			s->ops->turn(s);
-	if (stopping && nactive == 0 && report_open() == 0)
+	if (stopping && nactive == 0 && outbox_open() == 0)
 		child.stop = 1;
 }
 

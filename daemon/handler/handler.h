@@ -18,6 +18,7 @@
 #include "../../common/identity.h"
 #include "../../common/json.h"
 #include "../../common/message.h"
+#include "../../common/outbox.h"
 #include "../../pledge/sandbox.h"
 
 #define CALLS_MAX	4096	/* calls in this handler */
@@ -156,16 +157,11 @@ void	render_error_members(struct call *, struct buffer *);
 /* report.c */
 int	report_room(void);
 int	report_call(struct call *, enum message_type);
-void	report_peer(struct channel *);
-void	report_gone(void);
-int	report_acks(const struct frame *, int durable);
-void	report_forget(const struct call *);
-size_t	report_open(void);
 
 /* handler.c: what a source says. */
 void	call_done(struct call *);	/* outcome, reason, message are set */
 void	call_fail(struct call *, enum outcome, enum reason);
-/* report.c says: the record is durable, or cannot be. */
-void	call_recorded(struct call *, int durable);
+/* The record of a call is durable, or cannot be. */
+void	call_recorded(void *call, int durable);
 
 #endif

@@ -396,18 +396,6 @@ feed_head(struct http_request *r, const struct buffer *in)
 
 /* ---- chunked bodies (RFC 9112, 7.1) ------------------------------------ */
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* chunk-size [ chunk-ext ]; what an extension says is nobody's business. */
 static int
 read_chunk_size(struct http_request *r, struct slice line)
@@ -415,10 +403,10 @@ read_chunk_size(struct http_request *r, struct slice line)
 	uint64_t size = 0;
 	size_t i;
 
-	for (i = 0; i < line.len && hex_value(line.ptr[i]) != -1; i++) {
+	for (i = 0; i < line.len && hex_digit(line.ptr[i]) != -1; i++) {
 		if (i == CHUNK_DIGITS)
 			return fail(r, 413, "The body is too large.");
-		size = size << 4 | (uint64_t)hex_value(line.ptr[i]);
+		size = size << 4 | (uint64_t)hex_digit(line.ptr[i]);
 	}
 	if (i == 0 || (i < line.len && line.ptr[i] != ';'))
 		return fail(r, 400, "A chunk's size is malformed.");
