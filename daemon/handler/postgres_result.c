@@ -55,6 +55,7 @@ add_json(struct buffer *b, const char *text, size_t len)
 static void
 add_timestamp(struct buffer *b, const char *text, size_t len)
 {
+	static const char minutes[3] = { ':', '0', '0' };
 	char out[48];
 	size_t offset;
 
@@ -69,8 +70,8 @@ add_timestamp(struct buffer *b, const char *text, size_t len)
 		;
 	/* An offset of whole hours comes without its minutes. */
 	if (offset > 18 && len - offset == 3) {
-		memcpy(out + len, ":00", 3);
-		len += 3;
+		memcpy(out + len, minutes, sizeof(minutes));
+		len += sizeof(minutes);
 	}
 	(void)json_write_string(b, out, len);
 }
