@@ -2,42 +2,44 @@
 
 /*
  * pontifex.conf(5): the grammar and its lexer.  The file is the operator's,
- * so errors are his to mend: each names file and line, a line with an error
- * is skipped and reading goes on, and nothing is guessed.  What needs the
- * whole file to be judged is judged in config.c.
+ * so errors are his to mend: each names file and line, the statement with the
+ * error is skipped and reading goes on, and nothing is guessed.  What needs
+ * the whole file to be judged is judged in check.c.
  */
 
 %{
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-#include <sys/stat.h>
-
 #include "../common/compat.h"
-#include "../common/crypt.h"
 #include "config.h"
 #include "configure.h"
 
-#define INCLUDE_DEPTH	8
-#define FILE_SIZE_MAX	(4 << 20)	/* bytes of one file */
-#define WORD_MAX	256
+#define WORD_MAX	256	/* bytes of a word, with its NUL */
+
+/* What was said already in a block, by its keyword. */
+struct said {
+	uint64_t	bits[4];
+};
 
 static int	yylex(void);
-static void	yyerror(const char *, ...)
-		    __attribute__((__format__(printf, 1, 2)));
+static void	yyerror(const char *);
+static int	was_said(const struct said *, int);
+static void	once(struct said *, int);
+static void	include(char *);
+static void	block_begin(struct said *);
 
 static struct config	*conf;
 static struct tool_conf	*tool;
 static struct source_conf *source;
 static struct param_conf *param;
-
-static void	include_file(const char *);
-static void	macro_set(char *, char *, int);
+static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
+			 in_tool, in_options;
 %}
+
+%expect 0
 
 %union {
 	char			*string;
@@ -60,28 +62,36 @@ static void	macro_set(char *, char *, int);
 %token	BOOLEAN DATE ENUM INTEGER_T NUMBER_T STRING_T TIMESTAMP UUID
 %token	<string> STRING WORD NAME DECIMAL INTEGER
 %token	<number> DURATION SIZE
-%type	<string> word text value
-%type	<number> integer duration size type
+%type	<string> word value
+%type	<number> integer burst size type period
 %type	<rate>	 rate
 %type	<secret> secret
 %type	<list>	 list words
 
+%destructor { free($$); } <string>
+%destructor { list_free($$); } <list>
+%destructor { secret_free(&$$); } <secret>
+
 %%
 
 grammar		: /* empty */
-		| grammar '\n'
-		| grammar include '\n'
-		| grammar macro '\n'
-		| grammar main '\n'
-		| grammar error '\n'		{ yyerrok; }
+		| grammar eol
+		| grammar include eol
+		| grammar macro eol
+		| grammar main eol
+		| grammar error eol
 		;
 
-include		: INCLUDE STRING		{ include_file($2); free($2); }
+/* From here on the next error is news again. */
+eol		: '\n'				{ yyerrok; }
 		;
 
-macro		: WORD '=' STRING		{ macro_set($1, $3, 0); }
-		| WORD '=' WORD			{ macro_set($1, $3, 0); }
-		| WORD '=' INTEGER		{ macro_set($1, $3, 0); }
+include		: INCLUDE STRING		{ include($2); }
+		;
+
+macro		: WORD '=' STRING		{ macro_set($1, $3); }
+		| WORD '=' WORD			{ macro_set($1, $3); }
+		| WORD '=' INTEGER		{ macro_set($1, $3); }
 		;
 
 main		: NAMESPACE word		{ set_name(&conf->namespace, $2, "namespace"); }
@@ -89,33 +99,23 @@ main		: NAMESPACE word		{ set_name(&conf->namespace, $2, "namespace"); }
 		| LISTEN ON word PORT integer PLAINTEXT {
 			add_listen(conf, $3, $5, 1);
 		}
-		| PATH STRING			{ set_once(&conf->http_path, $2, "path"); }
-		| PUBLIC URL STRING		{ set_once(&conf->public_url, $3, "public url"); }
-		| ALLOW HOST STRING		{ add_text(&conf->hosts, $3, 1); }
-		| ALLOW ORIGIN STRING		{ add_text(&conf->origins, $3, 1); }
-		| CONTROL SOCKET STRING		{ set_path(conf, &conf->control, $3, "control socket"); }
+		| PATH STRING			{ set_http_path(conf, $2); }
+		| PUBLIC URL STRING		{ set_public_url(conf, $3); }
+		| ALLOW HOST STRING		{ add_host(conf, $3); }
+		| ALLOW ORIGIN STRING		{ add_origin(conf, $3); }
+		| CONTROL SOCKET STRING		{ set_path(&conf->control, $3, "control socket"); }
 		| PREFORK preforks
-		| USER word			{ set_once(&conf->user, $2, "user"); }
-		| REDIS secret			{ not_in_force(conf, "redis: limits and caches are this node's own"); secret_free(&$2); }
-		| AUTH {
-			if (conf->auth.present)
-				yyerror("auth is given twice");
-			conf->auth.present = 1;
-		} '{' auth_lines '}'
-		| AUDIT {
-			if (conf->audit.present)
-				yyerror("audit is given twice");
-			conf->audit.present = 1;
-		} '{' audit_lines '}'
-		| SOURCE NAME SQLITE STRING	{
-			source = add_source(conf, $2, SOURCE_SQLITE);
-			source_path(conf, source, $4);
-		} source_block
-		| SOURCE NAME POSTGRES		{
-			source = add_source(conf, $2, SOURCE_POSTGRES);
-		} source_block
-		| TOOL NAME			{ tool = add_tool(conf, $2); }
-		  '{' tool_lines '}'
+		| USER word			{ set_user(conf, $2); }
+		| REDIS secret			{
+			once(&in_main, REDIS);
+			not_in_force(conf, "redis: limits and caches are this node's own");
+			secret_free(&$2);
+		}
+		| auth_head '{' auth_lines '}'
+		| audit_head '{' audit_lines '}'
+		| source_head
+		| source_head '{' source_lines '}'
+		| tool_head '{' tool_lines '}'
 		;
 
 preforks	: prefork
@@ -126,100 +126,138 @@ prefork		: LISTENERS integer		{ set_count(&conf->listeners, $2, LISTENERS_MAX, "
 		| HANDLERS integer		{ set_count(&conf->handlers, $2, HANDLERS_MAX, "handlers"); }
 		;
 
+auth_head	: AUTH				{
+			once(&in_main, AUTH);
+			conf->auth.present = 1;
+		}
+		;
+
 auth_lines	: auth_line
-		| auth_lines '\n' auth_line
+		| auth_lines eol auth_line
 		;
 
 auth_line	: /* empty */
-		| KEYS STRING			{ set_path(conf, &conf->auth.keys, $2, "keys"); }
-		| RATE rate			{
-			if (conf->auth.rate.count != 0)
-				yyerror("rate is given twice");
-			conf->auth.rate = $2;
+		| KEYS STRING			{ set_path(&conf->auth.keys, $2, "keys"); }
+		| RATE rate			{ once(&in_auth, RATE); conf->auth.rate = $2; }
+		| issuer_head '{' issuer_lines '}' {
+			if (!was_said(&in_issuer, AUDIENCE))
+				config_error("the issuer has no audience: tokens for anybody would do");
 		}
-		| ISSUER STRING			{
+		| error
+		;
+
+issuer_head	: ISSUER STRING			{
+			block_begin(&in_issuer);
 			conf->auth.issuers++;
-			not_in_force(conf, "issuer \"%s\": its tokens are refused", $2);
+			not_in_force(conf, "issuer \"%s\": tokens are not checked yet, so each is refused", $2);
 			free($2);
-		} '{' issuer_lines '}'
-		| error				{ yyerrok; }
+		}
 		;
 
 issuer_lines	: issuer_line
-		| issuer_lines '\n' issuer_line
+		| issuer_lines eol issuer_line
 		;
 
 issuer_line	: /* empty */
-		| AUDIENCE list			{ list_free($2); }
-		| JWKS STRING			{ free($2); }
-		| SCOPES FROM STRING		{ free($3); }
+		| AUDIENCE list			{ once(&in_issuer, AUDIENCE); list_free($2); }
+		| JWKS STRING			{ once(&in_issuer, JWKS); free($2); }
+		| SCOPES FROM STRING		{ once(&in_issuer, SCOPES); free($3); }
 		| ROLE STRING GRANTS list	{ free($2); check_scopes($4); }
-		| CLAIMS list			{ list_free($2); }
-		| RATE rate
-		| ALLOW PRIVATE
-		| LEEWAY duration
-		| TYP STRING			{ free($2); }
-		| error				{ yyerrok; }
+		| CLAIMS list			{ once(&in_issuer, CLAIMS); list_free($2); }
+		| RATE rate			{ once(&in_issuer, RATE); }
+		| ALLOW PRIVATE			{ once(&in_issuer, ALLOW); }
+		| LEEWAY DURATION		{ once(&in_issuer, LEEWAY); }
+		| TYP STRING			{ once(&in_issuer, TYP); free($2); }
+		| error
+		;
+
+audit_head	: AUDIT				{
+			once(&in_main, AUDIT);
+			conf->audit.present = 1;
+		}
 		;
 
 audit_lines	: audit_line
-		| audit_lines '\n' audit_line
+		| audit_lines eol audit_line
 		;
 
 audit_line	: /* empty */
-		| NODE word			{ set_once(&conf->audit.node, $2, "node"); }
-		| JOURNAL STRING		{ set_path(conf, &conf->audit.journal, $2, "journal"); }
+		| NODE word			{ set_node(conf, $2); }
+		| JOURNAL STRING		{ set_path(&conf->audit.journal, $2, "journal"); }
 		| JOURNAL STRING LIMIT size	{
-			set_path(conf, &conf->audit.journal, $2, "journal");
-			conf->audit.limit = (uint64_t)$4;
+			set_path(&conf->audit.journal, $2, "journal");
+			set_audit_limit(conf, $4);
 		}
 		| POSTGRES secret		{
-			if (conf->audit.postgres.origin != SECRET_UNSET)
-				yyerror("postgres is given twice");
+			once(&in_audit, POSTGRES);
+			secret_free(&conf->audit.postgres);
 			conf->audit.postgres = $2;
 		}
-		| SINK SYSLOG			{ not_in_force(conf, "sink syslog: records go to the journal and to Postgres"); }
-		| SINK TFILE STRING		{ not_in_force(conf, "sink file"); free($3); }
-		| SINK PIPE STRING		{ not_in_force(conf, "sink pipe"); free($3); }
-		| CHECKPOINT TO STRING		{ not_in_force(conf, "checkpoint to"); free($3); }
-		| ON FAILURE REFUSE		{ conf->audit.on_failure = FAILURE_REFUSE; }
-		| ON FAILURE STOP		{ conf->audit.on_failure = FAILURE_STOP; }
-		| ON FAILURE CONTINUE		{ conf->audit.on_failure = FAILURE_CONTINUE; }
-		| ARGUMENTS REDACT		{ redact_all(conf); }
-		| error				{ yyerrok; }
+		| SINK SYSLOG			{ not_in_force(conf, "sink syslog: records go to the journal and to Postgres alone"); }
+		| SINK TFILE STRING		{ not_in_force(conf, "sink file \"%s\": nothing is written there", $3); free($3); }
+		| SINK PIPE STRING		{ not_in_force(conf, "sink pipe \"%s\": nothing is started", $3); free($3); }
+		| CHECKPOINT TO STRING		{
+			once(&in_audit, CHECKPOINT);
+			not_in_force(conf, "checkpoint to \"%s\": no checkpoint is written", $3);
+			free($3);
+		}
+		| ON FAILURE REFUSE		{ once(&in_audit, FAILURE); conf->audit.on_failure = FAILURE_REFUSE; }
+		| ON FAILURE STOP		{ once(&in_audit, FAILURE); conf->audit.on_failure = FAILURE_STOP; }
+		| ON FAILURE CONTINUE		{ once(&in_audit, FAILURE); conf->audit.on_failure = FAILURE_CONTINUE; }
+		| ARGUMENTS REDACT		{ once(&in_audit, ARGUMENTS); conf->audit.redact_all = 1; }
+		| error
 		;
 
-source_block	: /* empty */
-		| '{' source_lines '}'
+source_head	: SOURCE NAME SQLITE STRING	{
+			block_begin(&in_source);
+			source = add_source(conf, $2, SOURCE_SQLITE);
+			set_path(&source->path, $4, "path of the database");
+		}
+		| SOURCE NAME POSTGRES		{
+			block_begin(&in_source);
+			source = add_source(conf, $2, SOURCE_POSTGRES);
+		}
 		;
 
 source_lines	: source_line
-		| source_lines '\n' source_line
+		| source_lines eol source_line
 		;
 
 source_line	: /* empty */
 		| DSN secret			{
+			once(&in_source, DSN);
 			if (source->kind != SOURCE_POSTGRES)
-				yyerror("dsn is for a postgres source");
-			if (source->dsn.origin != SECRET_UNSET)
-				yyerror("dsn is given twice");
+				config_error("dsn is for a postgres source");
+			secret_free(&source->dsn);
 			source->dsn = $2;
 		}
-		| CONNECTIONS integer		{ set_count(&source->connections, $2, 64, "connections"); }
-		| TIMEOUT duration		{ set_time(&source->timeout_ms, $2, "timeout"); }
-		| CONNECT TIMEOUT duration	{ set_time(&source->connect_timeout_ms, $3, "connect timeout"); }
-		| STATEMENT TIMEOUT duration	{ not_in_force(conf, "statement timeout: timeout is what counts"); }
-		| POOL WAIT duration		{ not_in_force(conf, "pool wait: a call waits as long as its timeout"); }
+		| CONNECTIONS integer		{ set_count(&source->connections, $2, CONNECTIONS_MAX, "connections"); }
+		| TIMEOUT DURATION		{ set_time(&source->timeout_ms, $2, "timeout"); }
+		| CONNECT TIMEOUT DURATION	{ set_time(&source->connect_timeout_ms, $3, "connect timeout"); }
+		| STATEMENT TIMEOUT DURATION	{
+			once(&in_source, STATEMENT);
+			not_in_force(conf, "statement timeout: a statement may take as long as timeout says");
+		}
+		| POOL WAIT DURATION		{
+			once(&in_source, POOL);
+			not_in_force(conf, "pool wait: a call waits for a connection as long as its timeout");
+		}
 		| FALLBACK NAME			{
-			set_once(&source->fallback, $2, "fallback");
-			not_in_force(conf, "fallback: where the source is down its tools are unavailable");
+			set_name(&source->fallback, $2, "fallback");
+			not_in_force(conf, "fallback: while source \"%s\" is down its tools are unavailable", source->name);
 		}
 		| SESSION STRING WORD		{ add_session(source, $2, $3); }
-		| error				{ yyerrok; }
+		| error
+		;
+
+tool_head	: TOOL NAME			{
+			block_begin(&in_tool);
+			tool = add_tool(conf, $2);
+		}
 		;
 
 tool_lines	: tool_line
-		| tool_lines '\n' tool_line
+		| tool_lines eol tool_line
 		;
 
 tool_line	: /* empty */
@@ -227,24 +265,43 @@ tool_line	: /* empty */
 		| DESCRIPTION STRING		{ set_once(&tool->description, $2, "description"); }
 		| SCOPE STRING			{ set_once(&tool->scope, $2, "scope"); }
 		| SOURCE NAME			{ set_once(&tool->source, $2, "source"); }
-		| SQL STRING			{ set_once(&tool->sql, $2, "sql"); tool_sql_line(tool); }
-		| WRITES			{
-			if (tool->writes)
-				yyerror("writes is given twice");
-			tool->writes = 1;
+		| SQL STRING			{ tool_sql(tool, $2); }
+		| WRITES			{ once(&in_tool, WRITES); tool->writes = 1; }
+		| TIMEOUT DURATION		{ set_time(&tool->timeout_ms, $2, "timeout"); }
+		| LIMIT ROWS integer		{ set_count(&tool->limit_rows, $3, LIMIT_ROWS_MAX, "limit rows"); }
+		| LIMIT BYTES size		{ set_count(&tool->limit_bytes, $3, LIMIT_BYTES_MAX, "limit bytes"); }
+		| CACHE DURATION		{
+			once(&in_tool, CACHE);
+			not_in_force(conf, "cache: tool \"%s\" asks its source at each call", tool->name);
 		}
-		| TIMEOUT duration		{ set_time(&tool->timeout_ms, $2, "timeout"); }
-		| LIMIT ROWS integer		{ set_count(&tool->limit_rows, $3, 1000000, "limit rows"); }
-		| LIMIT BYTES size		{ set_count(&tool->limit_bytes, $3, RESULT_MAX / 2, "limit bytes"); }
-		| CACHE duration		{ not_in_force(conf, "cache: the source is asked each time"); }
-		| CACHE SHARED duration		{ not_in_force(conf, "cache shared: the source is asked each time"); }
-		| INVALIDATES words		{ not_in_force(conf, "invalidates"); list_free($2); }
-		| PAGE BY word			{ not_in_force(conf, "page by: the result is cut at its limits"); free($3); }
-		| APPROVE			{ yyerror("approve is not built yet: the tool would run unapproved"); }
-		| EXAMPLES list			{ not_in_force(conf, "examples"); list_free($2); }
-		| PARAM NAME type		{ param = add_param(tool, $2, (enum param_type)$3); }
-		  param_rest
-		| error				{ yyerrok; }
+		| CACHE SHARED DURATION		{
+			once(&in_tool, CACHE);
+			not_in_force(conf, "cache shared: tool \"%s\" asks its source at each call", tool->name);
+		}
+		| INVALIDATES words		{
+			once(&in_tool, INVALIDATES);
+			not_in_force(conf, "invalidates: there is no cache yet");
+			list_free($2);
+		}
+		| PAGE BY word			{
+			once(&in_tool, PAGE);
+			not_in_force(conf, "page by: the result of tool \"%s\" is cut at its limits", tool->name);
+			free($3);
+		}
+		| APPROVE			{ config_error("approve is not in force yet: the tool would run unapproved"); }
+		| EXAMPLES list			{
+			once(&in_tool, EXAMPLES);
+			not_in_force(conf, "examples: callers of tool \"%s\" are shown none", tool->name);
+			list_free($2);
+		}
+		| param_head param_rest
+		| error
+		;
+
+param_head	: PARAM NAME type		{
+			block_begin(&in_options);
+			param = add_param(tool, $2, (enum param_type)$3);
+		}
 		;
 
 type		: INTEGER_T			{ $$ = PARAM_INTEGER; }
@@ -259,66 +316,74 @@ type		: INTEGER_T			{ $$ = PARAM_INTEGER; }
 
 /* Braces hold the values of an enum, or options: what is in them tells. */
 param_rest	: /* empty */
-		| param_braces
-		| param_need
-		| param_need param_braces
-		| param_braces param_need
-		| param_braces param_need param_braces
+		| param_options
+		| param_needs
+		| param_needs param_options
+		| param_values
+		| param_values param_options
+		| param_values param_needs
+		| param_values param_needs param_options
 		;
 
-param_braces	: '{' list '}'			{ param_enum(param, $2); }
-		| '{' param_options '}'
+param_values	: '{' list '}'			{ param_enum(param, $2); }
 		;
 
-param_need	: REQUIRED			{ param->required = 1; }
-		| DEFAULT value			{ param_default(param, $2); }
+param_needs	: param_need
+		| param_needs param_need
 		;
 
-param_options	: /* empty */
-		| param_options param_option
+param_need	: REQUIRED			{ once(&in_options, REQUIRED); param->required = 1; }
+		| DEFAULT value			{ set_once(&param->default_json, $2, "default"); }
 		;
 
-param_option	: DESCRIPTION STRING		{ set_once(&param->description, $2, "description"); }
+param_options	: '{' options '}'
+		;
+
+options		: /* empty */
+		| options option
+		;
+
+option		: DESCRIPTION STRING		{ set_once(&param->description, $2, "description"); }
 		| MINIMUM value			{ set_once(&param->minimum, $2, "minimum"); }
 		| MAXIMUM value			{ set_once(&param->maximum, $2, "maximum"); }
 		| MAXIMUM LENGTH integer	{ set_count(&param->maximum_length, $3, BODY_MAX, "maximum length"); }
 		| PATTERN STRING		{ set_once(&param->pattern, $2, "pattern"); }
 		| REDACT			{ param_privacy(param, PRIVACY_REDACT); }
 		| OMIT				{ param_privacy(param, PRIVACY_OMIT); }
-		| REQUIRED			{ param->required = 1; }
 		;
 
 /* A value as text; what it must be is its parameter's to say. */
 value		: STRING			{ $$ = value_text('"', $1); }
 		| INTEGER			{ $$ = value_text('1', $1); }
 		| DECIMAL			{ $$ = value_text('1', $1); }
-		| TTRUE				{ $$ = value_text('w', strdup("true")); }
-		| TFALSE			{ $$ = value_text('w', strdup("false")); }
+		| TTRUE				{ $$ = need_print("wtrue"); }
+		| TFALSE			{ $$ = need_print("wfalse"); }
 		;
 
-secret		: FROM ENV STRING		{ secret_set(conf, &$$, SECRET_ENV, $3); }
-		| FROM TFILE STRING		{ secret_set(conf, &$$, SECRET_FILE, $3); }
-		| FROM CREDENTIAL STRING	{ secret_set(conf, &$$, SECRET_CREDENTIAL, $3); }
+secret		: FROM ENV STRING		{ $$ = secret_value(SECRET_ENV, $3); }
+		| FROM TFILE STRING		{ $$ = secret_value(SECRET_FILE, $3); }
+		| FROM CREDENTIAL STRING	{ $$ = secret_value(SECRET_CREDENTIAL, $3); }
 		;
 
-rate		: integer PER period		{ rate_set(&$$, $1, 0); }
-		| integer PER period BURST integer { rate_set(&$$, $1, $5); }
+rate		: integer PER period burst	{ $$ = rate_value($1, $3, $4); }
 		;
 
-period		: SECOND			{ rate_period(1000); }
-		| MINUTE			{ rate_period(60000); }
-		| HOUR				{ rate_period(3600000); }
+/* What is given once a period may also come at once. */
+burst		: /* empty */			{ $$ = -1; }
+		| BURST integer			{ $$ = $2; }
 		;
 
-list		: text				{ $$ = list_new($1); }
-		| list ',' text			{ add_text($1, $3, 0); $$ = $1; }
+period		: SECOND			{ $$ = 1000; }
+		| MINUTE			{ $$ = 60000; }
+		| HOUR				{ $$ = 3600000; }
+		;
+
+list		: STRING			{ $$ = list_new($1); }
+		| list ',' STRING		{ add_text($1, $3); $$ = $1; }
 		;
 
 words		: word				{ $$ = list_new($1); }
-		| words ',' word		{ add_text($1, $3, 0); $$ = $1; }
-		;
-
-text		: STRING
+		| words ',' word		{ add_text($1, $3); $$ = $1; }
 		;
 
 word		: STRING
@@ -328,251 +393,17 @@ word		: STRING
 integer		: INTEGER			{ $$ = integer_value($1); }
 		;
 
-duration	: DURATION
-		;
-
 size		: SIZE
 		| INTEGER			{ $$ = integer_value($1); }
 		;
 
 %%
 
-/* ---- where we read ----------------------------------------------------- */
-
-struct input {
-	struct input	*below;
-	const char	*name;		/* of file_name() */
-	char		*data;
-	size_t		 len;
-	size_t		 at;
-	int		 line;
-};
-
-struct macro {
-	TAILQ_ENTRY(macro) entry;
-	char		*name;
-	char		*value;
-	int		 fixed;		/* given by -D */
-};
-
-static struct input	*input;
-static TAILQ_HEAD(, macro) macros = TAILQ_HEAD_INITIALIZER(macros);
-static int		 errors, error_line, depth;
-static int		 token_line, string_line;	/* where they began */
-static char		 token_text[40];
-static const char	*error_file;
-static uint8_t		 digest[DIGEST_LEN];
-
-const char *
-config_file(void)
-{
-	return input == NULL ? "?" : input->name;
-}
-
-int
-config_line(void)
-{
-	return token_line;
-}
-
-int
-config_string_line(void)
-{
-	return string_line;
-}
-
-void
-config_error_at(const char *file, int line, const char *fmt, ...)
-{
-	va_list ap;
-
-	errors++;
-	fprintf(stderr, "%s:%d: ", file, line);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
-static void
-yyerror(const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	/* One thing wrong in a line is enough to say. */
-	if (error_file == config_file() && error_line == config_line()) {
-		errors++;
-		return;
-	}
-	error_file = config_file();
-	error_line = config_line();
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (strcmp(text, "syntax error") != 0)
-		config_error_at(config_file(), config_line(), "%s", text);
-	else if (token_text[0] == '\0')
-		config_error_at(config_file(), config_line(),
-		    "syntax error at the end of the line");
-	else
-		config_error_at(config_file(), config_line(),
-		    "syntax error at %s", token_text);
-}
-
-void
-config_error(const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	yyerror("%s", text);
-}
-
-/* Returns the whole file, NUL-terminated, or NULL with errno. */
-static char *
-slurp(const char *path, size_t *len)
-{
-	struct stat st;
-	char *data = NULL;
-	ssize_t n = 0;
-	int fd;
-
-	*len = 0;
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return NULL;
-	if (fstat(fd, &st) == -1)
-		goto done;
-	if (!S_ISREG(st.st_mode) || st.st_size > FILE_SIZE_MAX) {
-		errno = S_ISREG(st.st_mode) ? EFBIG : EINVAL;
-		goto done;
-	}
-	if ((data = malloc((size_t)st.st_size + 1)) == NULL)
-		goto done;
-	while (*len < (size_t)st.st_size && (n = read(fd, data + *len,
-	    (size_t)st.st_size - *len)) > 0)
-		*len += (size_t)n;
-	data[*len] = '\0';
-done:
-	close(fd);
-	return data;
-}
-
-/* One copy of each name for good: messages and secrets point to it. */
-static const char *
-file_name(const char *path)
-{
-	static struct text_list names = TAILQ_HEAD_INITIALIZER(names);
-	struct text_item *item;
-
-	TAILQ_FOREACH(item, &names, entry)
-		if (strcmp(item->text, path) == 0)
-			return item->text;
-	if ((item = calloc(1, sizeof(*item))) == NULL)
-		return NULL;
-	if ((item->text = strdup(path)) == NULL) {
-		free(item);
-		return NULL;
-	}
-	TAILQ_INSERT_TAIL(&names, item, entry);
-	return item->text;
-}
-
-static int
-push(const char *path)
-{
-	struct input *in;
-	uint8_t joined[2 * DIGEST_LEN];
-
-	if ((in = calloc(1, sizeof(*in))) == NULL ||
-	    (in->name = file_name(path)) == NULL ||
-	    (in->data = slurp(path, &in->len)) == NULL) {
-		free(in);
-		return -1;
-	}
-	memcpy(joined, digest, DIGEST_LEN);
-	sha256(in->data, in->len, joined + DIGEST_LEN);
-	sha256(joined, sizeof(joined), digest);
-	in->line = 1;
-	in->below = input;
-	input = in;
-	depth++;
-	return 0;
-}
-
-static void
-include_file(const char *name)
-{
-	char *path = config_absolute(config_file(), name);
-
-	if (path == NULL)
-		yyerror("include: out of memory");
-	else if (depth >= INCLUDE_DEPTH)
-		yyerror("include \"%s\": nested deeper than %d", name,
-		    INCLUDE_DEPTH);
-	else if (push(path) == -1)
-		yyerror("include \"%s\": %s", name, strerror(errno));
-	free(path);
-}
-
-/* ---- macros ------------------------------------------------------------ */
-
-static struct macro *
-macro_find(const char *name)
-{
-	struct macro *m;
-
-	TAILQ_FOREACH(m, &macros, entry)
-		if (strcmp(m->name, name) == 0)
-			return m;
-	return NULL;
-}
-
-/* Takes both strings.  One that -D gave stands above the file's. */
-static void
-macro_set(char *name, char *value, int fixed)
-{
-	struct macro *m = macro_find(name);
-
-	if (m == NULL) {
-		if ((m = calloc(1, sizeof(*m))) == NULL)
-			abort();
-		m->name = name;
-		m->value = value;
-		m->fixed = fixed;
-		TAILQ_INSERT_TAIL(&macros, m, entry);
-		return;
-	}
-	if (!m->fixed || fixed) {
-		free(m->value);
-		m->value = value;
-		m->fixed = fixed;
-	} else {
-		free(value);
-	}
-	free(name);
-}
-
-int
-config_define(const char *text)
-{
-	const char *eq = strchr(text, '=');
-	char *name, *value;
-
-	if (eq == NULL || eq == text)
-		return -1;
-	name = strndup(text, (size_t)(eq - text));
-	value = strdup(eq + 1);
-	if (name == NULL || value == NULL)
-		return -1;
-	macro_set(name, value, 1);
-	return 0;
-}
-
 /* ---- the lexer --------------------------------------------------------- */
+
+#define BLOCKS_MAX	4	/* deeper than the grammar goes */
+#define QUEUE_MAX	8
+#define COMMA_AHEAD	256	/* bytes of white space before a comma */
 
 static const struct {
 	const char	*word;
@@ -619,150 +450,40 @@ static int	want_name;	/* the next word is a name */
 static int	in_param;	/* between `param' and the end of its line */
 static int	braces;		/* open ones of a param */
 static int	after_comma;
+static int	blocks;		/* open ones, but for those of a param */
+static enum { CLOSED_NOTHING, CLOSED_PARAM, CLOSED_BLOCK } closed; /* by } */
+static int	block_line[BLOCKS_MAX];
+static int	words;		/* tokens of this statement so far */
+static int	first_line;	/* where this statement began */
+static int	string_line;	/* where the last string began */
+static int	ended;		/* of the file at hand */
+static char	first_word[48];	/* of a statement that no keyword begins */
+static char	token_text[48];	/* for the message, should it not belong here */
+/* Tokens that are to come before the next one is read. */
+static int	queue[QUEUE_MAX];
+static int	queued;
 
-static int
-look(size_t ahead)
+int
+config_string_line(void)
 {
-	return input->at + ahead < input->len ?
-	    (unsigned char)input->data[input->at + ahead] : EOF;
+	return string_line;
 }
 
-static void
-advance(void)
+int
+config_statement_line(void)
 {
-	if (input->data[input->at++] == '\n')
-		input->line++;
+	return first_line;
 }
 
-/* White space, comments and continued lines; 0 at the end of all input. */
-static int
-skip(void)
+static const char *
+keyword_text(int token)
 {
-	struct input *done;
-	int c;
-
-	for (;;) {
-		c = look(0);
-		if (c == EOF) {
-			if (input->below == NULL)
-				return 0;
-			done = input;
-			input = done->below;
-			depth--;
-			free(done->data);
-			free(done);
-			continue;
-		}
-		if (c == ' ' || c == '\t' || c == '\r') {
-			advance();
-		} else if (c == '#') {
-			while (look(0) != '\n' && look(0) != EOF)
-				advance();
-		} else if (c == '\\' && look(1) == '\n') {
-			advance();
-			advance();
-		} else if (c == '\n' && (braces > 0 || after_comma)) {
-			advance();
-		} else {
-			return 1;
-		}
-	}
-}
-
-static int
-lex_string(void)
-{
-	struct buffer b;
-	int c;
-
-	string_line = input->line;
-	buffer_init(&b, TEXT_MAX_ + 1);
-	advance();
-	while ((c = look(0)) != '"') {
-		if (c == EOF) {
-			yyerror("string without an end");
-			buffer_free(&b);
-			return 0;
-		}
-		if (c == '\0') {
-			yyerror("NUL in a string");
-			buffer_free(&b);
-			return 0;
-		}
-		if (c == '\\' && (look(1) == '"' || look(1) == '\\')) {
-			advance();
-			c = look(0);
-		}
-		(void)buffer_add_char(&b, (char)c);
-		advance();
-	}
-	advance();
-	(void)buffer_add_char(&b, '\0');
-	if (b.bad) {
-		yyerror("string longer than %d bytes", TEXT_MAX_);
-		buffer_free(&b);
-		return 0;
-	}
-	yylval.string = (char *)b.data;
-	return STRING;
-}
-
-static int
-word_char(int c)
-{
-	return c != EOF && (isalnum(c) || strchr("_.-+:/", c) != NULL) &&
-	    c != '\0';
-}
-
-/* INTEGER, DECIMAL, DURATION, SIZE; 0: it is a word. */
-static int
-lex_number(char *word)
-{
-	static const struct {
-		const char	*suffix;
-		int		 token;
-		int64_t		 factor;
-	} units[] = {
-		{ "", INTEGER, 1 }, { "ms", DURATION, 1 },
-		{ "s", DURATION, 1000 }, { "m", DURATION, 60000 },
-		{ "h", DURATION, 3600000 }, { "d", DURATION, 86400000 },
-		{ "K", SIZE, 1 << 10 }, { "M", SIZE, 1 << 20 },
-		{ "G", SIZE, 1 << 30 },
-	};
-	char *end, *digits = word + (word[0] == '-' || word[0] == '+');
-	long long n;
 	size_t i;
 
-	if (!isdigit((unsigned char)*digits))
-		return 0;
-	errno = 0;
-	n = strtoll(word, &end, 10);
-	if (*end == '.' && isdigit((unsigned char)end[1])) {
-		while (isdigit((unsigned char)*++end))
-			;
-		if (*end != '\0')
-			return 0;
-		yylval.string = strdup(word[0] == '+' ? word + 1 : word);
-		return yylval.string == NULL ? 0 : DECIMAL;
-	}
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].suffix) != 0)
-			continue;
-		if (units[i].token == INTEGER) {
-			if (errno != 0)
-				yyerror("number out of range: %s", word);
-			yylval.string = strdup(word[0] == '+' ? word + 1 :
-			    word);
-			return yylval.string == NULL ? 0 : INTEGER;
-		}
-		if (errno != 0 || n < 0 || n > INT64_MAX / units[i].factor) {
-			yyerror("number out of range: %s", word);
-			n = 0;
-		}
-		yylval.number = n * units[i].factor;
-		return units[i].token;
-	}
-	return 0;
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (keywords[i].token == token)
+			return keywords[i].word;
+	return "this";
 }
 
 static int
@@ -776,177 +497,480 @@ keyword(const char *word)
 	return 0;
 }
 
+static void
+block_begin(struct said *said)
+{
+	memset(said, 0, sizeof(*said));
+}
+
+/* ALLOW is the first keyword, UUID the last: all fit in 256 bits. */
+static int
+was_said(const struct said *said, int token)
+{
+	unsigned int at = (unsigned int)(token - ALLOW);
+
+	return said->bits[at / 64] >> at % 64 & 1;
+}
+
+static void
+once(struct said *said, int token)
+{
+	unsigned int at = (unsigned int)(token - ALLOW);
+
+	if (was_said(said, token))
+		config_error("%s is given twice", keyword_text(token));
+	said->bits[at / 64] |= (uint64_t)1 << at % 64;
+}
+
+/* What follows comes from the other file, and on a line of its own. */
+static void
+include(char *name)
+{
+	include_file(name);
+	free(name);
+	queue[0] = '\n';
+	queued = 1;
+	words = 0;
+}
+
+/*
+ * To the end of a statement with an error in it, or to the brace that closes
+ * its block, so that one mistake is one message.  level counts the braces
+ * that the statement itself has opened.
+ */
+static void
+skip_statement(int level)
+{
+	int c;
+
+	want_name = in_param = braces = after_comma = 0;
+	while ((c = input_look(0)) != EOF) {
+		if (c == '\n' && level == 0)
+			return;
+		if (c == '}' && level == 0 && blocks > 0)
+			return;
+		if (c == '}' && level > 0)
+			level--;
+		if (c == '{')
+			level++;
+		if (c == '"') {
+			input_skip_string();
+			continue;
+		}
+		if (c == '#') {
+			input_skip_comment();
+			continue;
+		}
+		if (c == '\\' && input_look(1) == '\n')
+			input_advance();
+		input_advance();
+	}
+}
+
+static void
+say_syntax(void)
+{
+	if (first_word[0] != '\0')
+		config_error("unknown word %s", first_word);
+	else if (yychar == '\n')
+		config_error("syntax error: the line ends too early");
+	else if (yychar == '=' && words == 2)
+		config_error("syntax error at =: a keyword cannot name a macro");
+	else if (yychar == '}' && closed == CLOSED_NOTHING)
+		config_error("syntax error: } closes nothing");
+	else if (yychar == WORD)
+		config_error("syntax error at %s (a text needs quotes)",
+		    token_text);
+	else
+		config_error("syntax error at %s", token_text);
+}
+
+static void
+yyerror(const char *message)
+{
+	if (strcmp(message, "syntax error") != 0) {
+		config_error("%s", message);
+		return;
+	}
+	say_syntax();
+	/* The token at hand: an end is read by the parser, a brace counts. */
+	if (yychar == '\n' || yychar == 0 ||
+	    (yychar == '}' && closed == CLOSED_BLOCK))
+		return;
+	/* And the brace of a param is not that of its tool. */
+	if (yychar == '}' && closed == CLOSED_PARAM)
+		yychar = YYEMPTY;
+	if (yychar == '{' && !in_param) {
+		blocks--;
+		skip_statement(1);
+	} else {
+		skip_statement(braces);
+	}
+}
+
+/* A comma on the next line goes on with the list. */
+static int
+comma_follows(void)
+{
+	size_t n = 1;
+	int c;
+
+	while (n < COMMA_AHEAD && ((c = input_look(n)) == ' ' || c == '\t' ||
+	    c == '\r' || c == '\n'))
+		n++;
+	return input_look(n) == ',';
+}
+
+static void
+skip_continuation(void)
+{
+	input_advance();
+	input_advance();
+}
+
+/* White space, comments and continued lines; stands at a token or at EOF. */
+static void
+skip_space(void)
+{
+	int c;
+
+	while ((c = input_look(0)) != EOF) {
+		if (c == '#')
+			input_skip_comment();
+		else if (c == '\\' && input_look(1) == '\n')
+			skip_continuation();
+		else if (c == ' ' || c == '\t' || c == '\r' || (c == '\n' &&
+		    (braces > 0 || after_comma || comma_follows())))
+			input_advance();
+		else
+			return;
+	}
+}
+
+/* Returns STRING, or -1 after an error. */
+static int
+lex_string(void)
+{
+	const char *problem = NULL;
+
+	string_line = input_line();
+	if ((yylval.string = input_string(&problem)) != NULL)
+		return STRING;
+	config_error("%s", problem);
+	return -1;
+}
+
+static int
+word_char(int c)
+{
+	return macro_char(c) || (c != EOF && c != '\0' &&
+	    strchr(".-+:/", c) != NULL);
+}
+
+/* INTEGER, DECIMAL, DURATION, SIZE; 0: it is a word. */
+static int
+lex_number(const char *word)
+{
+	static const struct {
+		const char	*suffix;
+		int		 token;
+		int64_t		 factor;
+	} units[] = {
+		{ "", INTEGER, 1 }, { "ms", DURATION, 1 },
+		{ "s", DURATION, 1000 }, { "m", DURATION, 60000 },
+		{ "h", DURATION, 3600000 }, { "d", DURATION, 86400000 },
+		{ "K", SIZE, 1 << 10 }, { "M", SIZE, 1 << 20 },
+		{ "G", SIZE, 1 << 30 },
+	};
+	const char *digits = word + (word[0] == '-' || word[0] == '+');
+	const char *text = word + (word[0] == '+');
+	char *end;
+	long long n;
+	size_t i;
+
+	if (!isdigit((unsigned char)*digits))
+		return 0;
+	errno = 0;
+	n = strtoll(word, &end, 10);
+	if (*end == '.' && isdigit((unsigned char)end[1])) {
+		while (isdigit((unsigned char)*++end))
+			;
+		if (*end != '\0')
+			return 0;
+		yylval.string = need(strdup(text));
+		return DECIMAL;
+	}
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].suffix) != 0)
+			continue;
+		if (units[i].token == INTEGER) {
+			if (errno != 0)
+				config_error("number out of range: %s", word);
+			yylval.string = need(strdup(errno != 0 ? "0" : text));
+			return INTEGER;
+		}
+		if (digits != word)
+			return 0;
+		if (errno != 0 || n > INT64_MAX / units[i].factor) {
+			config_error("number out of range: %s", word);
+			n = 0;
+		}
+		yylval.number = n * units[i].factor;
+		return units[i].token;
+	}
+	return 0;
+}
+
+/* Words that only stand outside of all blocks, but for `source', `allow'. */
+static int
+opens_statement(int token)
+{
+	return token == TOOL || token == AUTH || token == AUDIT ||
+	    token == NAMESPACE || token == LISTEN || token == PREFORK ||
+	    token == CONTROL || token == PUBLIC || token == INCLUDE ||
+	    token == REDIS;
+}
+
+/* Closes what is open, as the operator forgot to; more tokens may follow. */
+static void
+queue_closing(void)
+{
+	queued = 0;
+	for (; braces > 0 && queued < QUEUE_MAX - 3; braces--)
+		queue[queued++] = '}';
+	in_param = 0;
+	for (; blocks > 0 && queued < QUEUE_MAX - 2; blocks--)
+		queue[queued++] = '}';
+	queue[queued++] = '\n';
+}
+
+static int
+forgotten_brace(int token)
+{
+	config_error("} is missing before %s: the block of line %d is still "
+	    "open", keyword_text(token), block_line[0]);
+	queue_closing();
+	queue[queued++] = token;
+	return 1;
+}
+
+/* Returns a token, or 0: queued; -1 after an error. */
 static int
 lex_word(void)
 {
 	char word[WORD_MAX];
-	int name = want_name, token;
+	int name = want_name, token = 0;
 	size_t n = 0;
 
-	while (word_char(look(0)) && n < sizeof(word) - 1) {
-		word[n++] = (char)look(0);
-		advance();
+	while (word_char(input_look(0))) {
+		if (n == sizeof(word) - 1) {
+			config_error("word longer than %d bytes", WORD_MAX - 1);
+			return -1;
+		}
+		word[n++] = (char)input_look(0);
+		input_advance();
 	}
 	word[n] = '\0';
-	if (word_char(look(0))) {
-		yyerror("word longer than %d bytes", WORD_MAX - 1);
-		while (word_char(look(0)))
-			advance();
-	}
 	want_name = 0;
-	if (!name && (token = lex_number(word)) != 0)
-		return token;
-	if (!name && (token = keyword(word)) != 0) {
-		if (token == TOOL || token == SOURCE || token == PARAM ||
-		    token == FALLBACK)
-			want_name = 1;
-		if (token == PARAM)
-			in_param = 1;
-		return token;
+	if (name) {
+		yylval.string = need(strdup(word));
+		return NAME;
 	}
-	if ((yylval.string = strdup(word)) == NULL)
-		abort();
-	return name ? NAME : WORD;
+	if ((token = lex_number(word)) != 0)
+		return token;
+	if ((token = keyword(word)) == 0) {
+		if (words == 1)
+			(void)snprintf(first_word, sizeof(first_word),
+			    "\"%.40s\"", word);
+		yylval.string = need(strdup(word));
+		return WORD;
+	}
+	want_name = token == TOOL || token == SOURCE || token == PARAM ||
+	    token == FALLBACK;
+	if (words == 1 && blocks > 0 && opens_statement(token) &&
+	    forgotten_brace(token))
+		return 0;
+	if (token == PARAM)
+		in_param = 1;
+	return token;
 }
 
 static int
 lex_macro(void)
 {
-	char name[WORD_MAX];
-	struct macro *m;
+	char name[NAME_LEN_MAX + 1];
+	const char *value;
 	size_t n = 0;
-	int c;
 
-	advance();
-	while ((c = look(0)) != EOF && (isalnum(c) || c == '_') &&
-	    n < sizeof(name) - 1) {
-		name[n++] = (char)c;
-		advance();
+	input_advance();
+	while (macro_char(input_look(0)) && n < sizeof(name) - 1) {
+		name[n++] = (char)input_look(0);
+		input_advance();
 	}
 	name[n] = '\0';
-	if ((m = macro_find(name)) == NULL) {
-		yyerror("macro $%s is not defined", name);
-		return 0;
+	if (macro_char(input_look(0)) || (value = macro_value(name)) == NULL) {
+		config_error("macro $%s is not defined", name);
+		return -1;
 	}
-	if ((yylval.string = strdup(m->value)) == NULL)
-		abort();
+	yylval.string = need(strdup(value));
 	return STRING;
 }
 
-/* For the message, should the token not belong here. */
 static void
 remember_token(void)
 {
 	size_t n = 0;
+	int c = input_look(0), quote = c == '"', word = word_char(c) ||
+	    c == '$';
 
-	while (n < sizeof(token_text) - 1 && look(n) != EOF &&
-	    look(n) >= 0x20 && look(n) < 0x7f && (n == 0 ||
-	    word_char(look(n)) || token_text[0] == '"')) {
-		token_text[n] = (char)look(n);
-		n++;
-		if (n > 1 && token_text[0] == '"' && token_text[n - 1] == '"')
-			break;
+	if (c < 0x20 || c > 0x7e) {
+		(void)snprintf(token_text, sizeof(token_text), "byte 0x%02x",
+		    (unsigned int)c & 0xff);
+		return;
 	}
+	do {
+		token_text[n++] = (char)c;
+		c = input_look(n);
+	} while (n < sizeof(token_text) - 1 && c >= 0x20 && c < 0x7f &&
+	    (quote ? n == 1 || token_text[n - 1] != '"' : word &&
+	    word_char(c)));
 	token_text[n] = '\0';
 }
 
+/* Punctuation, and any byte that nothing begins with. */
+static int
+lex_mark(int c)
+{
+	input_advance();
+	want_name = 0;
+	after_comma = c == ',';
+	closed = CLOSED_NOTHING;
+	if (c == '{' && in_param) {
+		braces++;
+	} else if (c == '{') {
+		if (blocks < BLOCKS_MAX)
+			block_line[blocks] = config_line();
+		blocks++;
+	} else if (c == '}' && braces > 0) {
+		braces--;
+		closed = CLOSED_PARAM;
+	} else if (c == '}' && blocks > 0) {
+		blocks--;
+		closed = CLOSED_BLOCK;
+	} else if (c == '\n') {
+		in_param = 0;
+	} else if (c == '=' && blocks == 0) {
+		first_word[0] = '\0';	/* a macro */
+	}
+	if (c == '\n' || (c == '{' && !in_param))
+		words = 0;
+	return c == '\0' ? 1 : c;
+}
+
+/* The end of a file ends its last line, and may not lie in a block. */
+static int
+lex_end(void)
+{
+	if (ended) {
+		ended = 0;
+		return input_pop() ? -2 : 0;
+	}
+	ended = 1;
+	words = 0;
+	if (blocks > 0) {
+		config_error("the file ends, and the block of line %d is "
+		    "still open", block_line[0]);
+		queue_closing();
+		return -2;
+	}
+	in_param = braces = 0;
+	return '\n';
+}
+
+/* Returns a token; 0 at the end of all; -1 after an error; -2: look again. */
 static int
 lex(void)
 {
 	int c, token;
 
-	if (!skip())
-		return 0;
-	after_comma = 0;
-	c = look(0);
-	token_line = input->line;
+	skip_space();
+	if (words == 0)
+		first_word[0] = '\0';
+	place_here();
+	if ((c = input_look(0)) == EOF)
+		return lex_end();
 	remember_token();
+	if (words++ == 0)
+		first_line = config_line();
+	if (c != '"' && c != '$' && !word_char(c))
+		return lex_mark(c);
+	after_comma = 0;
 	if (c == '"' || c == '$') {
 		token = c == '"' ? lex_string() : lex_macro();
-		if (token == 0)
-			return -2;
-		if (want_name)
+		if (token == STRING && want_name)
 			token = NAME;
 		want_name = 0;
 		return token;
 	}
-	if (word_char(c))
-		return lex_word();
-	advance();
-	want_name = 0;
-	if (c == ',')
-		after_comma = 1;
-	else if (c == '{' && in_param)
-		braces++;
-	else if (c == '}' && braces > 0)
-		braces--;
-	else if (c == '\n')
-		in_param = 0;
-	return c;
+	token = lex_word();
+	return token == 0 ? -2 : token;
 }
 
 static int
 yylex(void)
 {
-	static int at_end;
-	int token = lex();
+	int token, i;
 
-	/* A last line without its newline is a line. */
-	if (token == 0) {
-		at_end = !at_end;
-		return at_end ? '\n' : 0;
-	}
-	if (token == -2) {
-		/* Already reported: skip to where reading can go on. */
-		while (look(0) != '\n' && look(0) != EOF)
-			advance();
-		in_param = braces = 0;
-		return 256;
-	}
-	return token;
+	do {
+		if (queued > 0) {
+			token = queue[0];
+			for (i = 1; i < queued; i++)
+				queue[i - 1] = queue[i];
+			queued--;
+			closed = CLOSED_BLOCK;
+			return token;
+		}
+		token = lex();
+	} while (token == -2);
+	if (token != -1)
+		return token;
+	/* It has been said; the parser need only find its feet again. */
+	skip_statement(braces);
+	return YYerror;
 }
+
+/* ---- all of it --------------------------------------------------------- */
 
 struct config *
 config_load(const char *path)
 {
-	char real[PATH_MAX];
-	struct macro *m, *next;
+	char real[PATH_MAX], hex[2 * DIGEST_LEN + 1];
 
-	memset(digest, 0, sizeof(digest));
-	errors = error_line = depth = 0;
-	token_line = string_line = 1;
-	error_file = NULL;
-	want_name = in_param = braces = after_comma = 0;
-	if (realpath(path, real) == NULL || push(real) == -1) {
+	input_reset();
+	want_name = in_param = braces = after_comma = blocks = 0;
+	words = ended = queued = 0;
+	first_line = string_line = 1;
+	first_word[0] = token_text[0] = '\0';
+	block_begin(&in_main);
+	block_begin(&in_auth);
+	block_begin(&in_audit);
+	if (realpath(path, real) == NULL || input_push(real) == -1) {
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
 		return NULL;
 	}
-	if ((conf = config_new(real)) == NULL) {
-		fprintf(stderr, "%s: out of memory\n", path);
-		return NULL;
-	}
+	conf = config_new(real);
 	(void)yyparse();
-	while (input != NULL) {
-		struct input *done = input;
-
-		input = done->below;
-		free(done->data);
-		free(done);
-	}
-	TAILQ_FOREACH_SAFE(m, &macros, entry, next)
-		if (!m->fixed) {
-			TAILQ_REMOVE(&macros, m, entry);
-			free(m->name);
-			free(m->value);
-			free(m);
-		}
-	hex_encode(conf->digest, digest, sizeof(digest));
+	macros_forget();
+	input_digest(hex);
+	(void)strlcpy(conf->digest, hex, sizeof(conf->digest));
 	/* Half a configuration would only be blamed for what is missing. */
-	if (errors == 0)
+	if (config_errors() == 0)
 		config_check(conf);
-	if (errors > 0) {
+	while (input_pop())
+		;
+	if (config_errors() > 0) {
 		config_free(conf);
-		return NULL;
+		conf = NULL;
 	}
 	return conf;
 }

@@ -80,7 +80,7 @@ add_pattern(struct buffer *b, const struct param_conf *p)
 
 	/* The whole string must match, here as in the handler. */
 	buffer_init(&whole, TEXT_MAX_ + 16);
-	(void)buffer_add_cstr(&whole, "^(");
+	(void)buffer_add_cstr(&whole, "^(?:");
 	(void)buffer_add_cstr(&whole, p->pattern);
 	(void)buffer_add_cstr(&whole, ")$");
 	(void)buffer_add_char(&whole, '\0');
