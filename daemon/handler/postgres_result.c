@@ -80,7 +80,8 @@ static void
 add_int8(struct buffer *b, const char *text, size_t len)
 {
 	/* Up to 15 digits are always exact in a double. */
-	if (len <= 15 && plain_number(text))
+	if (len <= 15 && plain_number(text) &&
+	    strspn(text, "-0123456789") == len)
 		(void)buffer_add(b, text, len);
 	else
 		render_integer(b, strtoll(text, NULL, 10));
@@ -222,13 +223,20 @@ complete(struct conn *cn, struct call *c)
 static void
 again(struct conn *cn, struct call *c)
 {
+	struct postgres *p = cn->source->state;
+
 	cn->calls--;
 	if (c->tries > 1 || now_ms() >= c->deadline_ms) {
 		call_fail(c, OUTCOME_SOURCE_UNAVAILABLE, REASON_SOURCE_LOST);
 		return;
 	}
 	c->alone = 1;
-	pg_run(cn->source, c);
+	/*
+	 * Not from here: to send while a result is being read puts libpq out
+	 * of step.  It leaves when all that has come is read.
+	 */
+	TAILQ_INSERT_TAIL(&p->waiting, c, queue_entry);
+	p->nwaiting++;
 }
 
 static void
