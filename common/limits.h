@@ -20,6 +20,11 @@
 #define ATTRIBUTE_MAX	256		/* bytes of one value */
 #define SCOPE_MAX	192		/* bytes of one scope */
 #define SCOPES_MAX	64		/* of one identity */
+#define ISSUERS_MAX	16
+#define AUDIENCES_MAX	8		/* of one issuer */
+#define GRANTS_MAX	256		/* role lines of one issuer */
+#define URL_MAX		1024		/* bytes */
+#define FETCH_MAX	(256 * 1024)	/* bytes of a JWKS or of metadata */
 #define CREDENTIAL_MAX	(16 * 1024)	/* bytes of a bearer credential */
 #define METHOD_MAX	64		/* bytes of a JSON-RPC method we look at */
 #define TOOL_NAME_MAX	128		/* bytes of a tool name a caller may send */

@@ -20,6 +20,9 @@ message_name(unsigned int type)
 		[MSG_CONF_TOOL_TEXT] = "conf tool text",
 		[MSG_CONF_AUTHD] = "conf authd",
 		[MSG_CONF_TOOL_RULE] = "conf tool rule",
+		[MSG_CONF_ISSUER] = "conf issuer",
+		[MSG_CONF_GRANT] = "conf grant", [MSG_CONF_FETCH] = "conf fetch",
+		[MSG_FETCH] = "fetch", [MSG_FETCHED] = "fetched",
 		[MSG_CONF_HANDLER] = "conf handler",
 		[MSG_CONF_SOURCE] = "conf source",
 		[MSG_CONF_TOOL] = "conf tool", [MSG_CONF_PARAM] = "conf param",
@@ -183,6 +186,7 @@ put_conf_authd(struct buffer *b, const struct msg_conf_authd *m)
 	put_u32(b, m->tools);
 	put_u32(b, m->listeners);
 	put_u32(b, m->handlers);
+	put_u32(b, m->issuers);
 }
 
 int
@@ -195,6 +199,7 @@ get_conf_authd(const struct frame *f, struct msg_conf_authd *m)
 	m->tools = get_count(&r, TOOLS_MAX);
 	m->listeners = get_count(&r, LISTENERS_MAX);
 	m->handlers = get_count(&r, HANDLERS_MAX);
+	m->issuers = get_count(&r, ISSUERS_MAX);
 	return wire_done(&r);
 }
 
@@ -224,6 +229,139 @@ get_conf_tool_rule(const struct frame *f, struct msg_conf_tool_rule *m)
 	for (i = 0; i < m->claims; i++)
 		m->claim[i] = get_string(&r, NAME_LEN_MAX);
 	return wire_done(&r);
+}
+
+static void
+put_list(struct buffer *b, const struct slice *item, uint32_t n)
+{
+	uint32_t i;
+
+	put_u32(b, n);
+	for (i = 0; i < n; i++)
+		put_slice(b, item[i]);
+}
+
+static uint32_t
+get_list(struct reader *r, struct slice *item, uint32_t max, size_t len_max)
+{
+	uint32_t i, n = get_count(r, max);
+
+	for (i = 0; i < n; i++)
+		item[i] = get_string(r, len_max);
+	return n;
+}
+
+void
+put_conf_issuer(struct buffer *b, const struct msg_conf_issuer *m)
+{
+	put_slice(b, m->url);
+	put_bool(b, m->discover);
+	put_slice(b, m->typ);
+	put_slice(b, m->scopes_from);
+	put_u32(b, m->leeway_s);
+	put_u32(b, m->lifetime_s);
+	put_rate(b, &m->rate);
+	put_list(b, m->audience, m->audiences);
+	put_list(b, m->claim, m->claims);
+	put_u32(b, m->grants);
+}
+
+int
+get_conf_issuer(const struct frame *f, struct msg_conf_issuer *m)
+{
+	READ(f, r);
+
+	m->url = get_string(&r, URL_MAX);
+	m->discover = get_bool(&r);
+	m->typ = get_string(&r, NAME_LEN_MAX);
+	m->scopes_from = get_string(&r, URL_MAX);
+	m->leeway_s = get_u32(&r);
+	m->lifetime_s = get_u32(&r);
+	get_rate(&r, &m->rate);
+	m->audiences = get_list(&r, m->audience, AUDIENCES_MAX, URL_MAX);
+	m->claims = get_list(&r, m->claim, ATTRIBUTES_MAX, NAME_LEN_MAX);
+	m->grants = get_count(&r, GRANTS_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_grant(struct buffer *b, const struct msg_conf_grant *m)
+{
+	put_slice(b, m->role);
+	put_list(b, m->scope, m->scopes);
+}
+
+int
+get_conf_grant(const struct frame *f, struct msg_conf_grant *m)
+{
+	READ(f, r);
+
+	m->role = get_string(&r, SCOPE_MAX);
+	m->scopes = get_list(&r, m->scope, SCOPES_MAX, SCOPE_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_fetch(struct buffer *b, const struct msg_conf_fetch *m)
+{
+	put_slice(b, m->issuer);
+	put_slice(b, m->jwks);
+	put_slice(b, m->ca);
+	put_bool(b, m->allow_private);
+}
+
+int
+get_conf_fetch(const struct frame *f, struct msg_conf_fetch *m)
+{
+	READ(f, r);
+
+	m->issuer = get_string(&r, URL_MAX);
+	m->jwks = get_string(&r, URL_MAX);
+	m->ca = get_string(&r, PATH_LEN_MAX);
+	m->allow_private = get_bool(&r);
+	return wire_done(&r);
+}
+
+void
+put_fetch(struct buffer *b, const struct msg_fetch *m)
+{
+	put_u32(b, m->issuer);
+	put_u8(b, m->what);
+	put_slice(b, m->url);
+}
+
+int
+get_fetch(const struct frame *f, struct msg_fetch *m)
+{
+	READ(f, r);
+
+	m->issuer = get_u32(&r);
+	m->what = (uint8_t)get_enum(&r, FETCH_WHAT_MAX);
+	m->url = get_string(&r, URL_MAX);
+	return m->issuer < ISSUERS_MAX ? wire_done(&r) : -1;
+}
+
+void
+put_fetched(struct buffer *b, const struct msg_fetched *m)
+{
+	put_u32(b, m->issuer);
+	put_u8(b, m->what);
+	put_bool(b, m->ok);
+	put_u32(b, m->max_age_s);
+	put_slice(b, m->bytes);
+}
+
+int
+get_fetched(const struct frame *f, struct msg_fetched *m)
+{
+	READ(f, r);
+
+	m->issuer = get_u32(&r);
+	m->what = (uint8_t)get_enum(&r, FETCH_WHAT_MAX);
+	m->ok = get_bool(&r);
+	m->max_age_s = get_u32(&r);
+	m->bytes = get_bytes(&r, FETCH_MAX);
+	return m->issuer < ISSUERS_MAX ? wire_done(&r) : -1;
 }
 
 void

@@ -31,6 +31,9 @@ enum message_type {
 	MSG_CONF_TOOL_TEXT,	/* listener: a tool's rendered definition */
 	MSG_CONF_AUTHD,		/* one, authd */
 	MSG_CONF_TOOL_RULE,	/* authd, in configuration order */
+	MSG_CONF_ISSUER,	/* authd, in configuration order */
+	MSG_CONF_GRANT,		/* authd: a role of the issuer before it */
+	MSG_CONF_FETCH,		/* fetcher: an issuer, in configuration order */
 	MSG_CONF_HANDLER,	/* one, handler */
 	MSG_CONF_SOURCE,	/* handler */
 	MSG_CONF_TOOL,		/* handler, in configuration order */
@@ -54,6 +57,9 @@ enum message_type {
 	/* listener <-> authd; the frame id is the listener's question number */
 	MSG_AUTHORIZE,
 	MSG_DECISION,
+	/* authd <-> fetcher; the frame id is authd's number of the fetch */
+	MSG_FETCH,
+	MSG_FETCHED,
 	/* listener <-> handler; the frame id is the question number */
 	MSG_CALL,
 	MSG_RESULT,
@@ -132,6 +138,7 @@ struct msg_conf_authd {
 	uint32_t	tools;
 	uint32_t	listeners;
 	uint32_t	handlers;
+	uint32_t	issuers;	/* how many MSG_CONF_ISSUER follow */
 };
 void	put_conf_authd(struct buffer *, const struct msg_conf_authd *);
 int	get_conf_authd(const struct frame *, struct msg_conf_authd *);
@@ -145,6 +152,43 @@ struct msg_conf_tool_rule {
 };
 void	put_conf_tool_rule(struct buffer *, const struct msg_conf_tool_rule *);
 int	get_conf_tool_rule(const struct frame *, struct msg_conf_tool_rule *);
+
+/* An OIDC issuer: what authd takes from its tokens, and how. */
+struct msg_conf_issuer {
+	struct slice	url;		/* what `iss' must be, byte for byte */
+	int		discover;	/* where its keys are stands in its metadata */
+	struct slice	typ;		/* empty: absent, "JWT" or "at+jwt" */
+	struct slice	scopes_from;	/* claim, dotted: "realm_access.roles" */
+	uint32_t	leeway_s;
+	uint32_t	lifetime_s;	/* longest that exp may be from iat or now */
+	struct rate	rate;		/* count 0: the auth block's */
+	uint32_t	audiences;
+	struct slice	audience[AUDIENCES_MAX];
+	uint32_t	claims;		/* that tools may bind, audit may show */
+	struct slice	claim[ATTRIBUTES_MAX];
+	uint32_t	grants;		/* how many MSG_CONF_GRANT follow */
+};
+void	put_conf_issuer(struct buffer *, const struct msg_conf_issuer *);
+int	get_conf_issuer(const struct frame *, struct msg_conf_issuer *);
+
+/* role "x" grants "a", "b": a value of the scopes claim stands for others. */
+struct msg_conf_grant {
+	struct slice	role;
+	uint32_t	scopes;
+	struct slice	scope[SCOPES_MAX];
+};
+void	put_conf_grant(struct buffer *, const struct msg_conf_grant *);
+int	get_conf_grant(const struct frame *, struct msg_conf_grant *);
+
+/* An issuer as the fetcher sees it. */
+struct msg_conf_fetch {
+	struct slice	issuer;		/* its URL */
+	struct slice	jwks;		/* URL; empty: authd finds it in the metadata */
+	struct slice	ca;		/* file of CA certificates; empty: the system's */
+	int		allow_private;	/* non-global addresses may be asked */
+};
+void	put_conf_fetch(struct buffer *, const struct msg_conf_fetch *);
+int	get_conf_fetch(const struct frame *, struct msg_conf_fetch *);
 
 struct msg_conf_handler {
 	struct slice	namespace;
@@ -340,6 +384,38 @@ struct msg_decision {
 };
 void	put_decision(struct buffer *, const struct msg_decision *);
 int	get_decision(const struct frame *, struct msg_decision *);
+
+/* ---- authd <-> fetcher ------------------------------------------------- */
+
+enum fetch_what {
+	FETCH_JWKS,
+	FETCH_OIDC,		/* ISSUER/.well-known/openid-configuration */
+	FETCH_OAUTH,		/* RFC 8414: the well-known part before the path */
+	FETCH_WHAT_MAX
+};
+
+struct msg_fetch {
+	uint32_t	issuer;		/* number, in configuration order */
+	uint8_t		what;		/* enum fetch_what */
+	/*
+	 * FETCH_JWKS: the URL that the metadata gave, on the issuer's own
+	 * origin; empty: the configured one.
+	 */
+	struct slice	url;
+};
+void	put_fetch(struct buffer *, const struct msg_fetch *);
+int	get_fetch(const struct frame *, struct msg_fetch *);
+
+/* Exactly one for each MSG_FETCH, with its id. */
+struct msg_fetched {
+	uint32_t	issuer;
+	uint8_t		what;		/* enum fetch_what */
+	int		ok;		/* HTTP 200, whole, within bounds */
+	uint32_t	max_age_s;	/* of Cache-Control; 0: not said, or no-store */
+	struct slice	bytes;		/* the document; or why not, one line */
+};
+void	put_fetched(struct buffer *, const struct msg_fetched *);
+int	get_fetched(const struct frame *, struct msg_fetched *);
 
 /* ---- listener <-> handler ---------------------------------------------- */
 

@@ -79,6 +79,20 @@ static const char *const reasons[REASON_MAX] = {
 	[REASON_PROCESS_DIED] = "process_died",
 	[REASON_SHUTTING_DOWN] = "shutting_down",
 	[REASON_INTERNAL] = "internal",
+	[REASON_MALFORMED_TOKEN] = "malformed_token",
+	[REASON_BAD_HEADER] = "bad_header",
+	[REASON_BAD_ALGORITHM] = "bad_algorithm",
+	[REASON_BAD_TYPE] = "bad_type",
+	[REASON_ID_TOKEN] = "id_token",
+	[REASON_UNKNOWN_ISSUER] = "unknown_issuer",
+	[REASON_WRONG_AUDIENCE] = "wrong_audience",
+	[REASON_BAD_CLAIM] = "bad_claim",
+	[REASON_EXPIRED] = "expired",
+	[REASON_NOT_YET_VALID] = "not_yet_valid",
+	[REASON_LIFETIME] = "lifetime",
+	[REASON_UNKNOWN_KID] = "unknown_kid",
+	[REASON_BAD_SIGNATURE] = "bad_signature",
+	[REASON_NO_KEYS_YET] = "no_keys_yet",
 };
 
 const char *

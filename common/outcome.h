@@ -60,6 +60,20 @@ enum reason {
 	REASON_PROCESS_DIED,
 	REASON_SHUTTING_DOWN,
 	REASON_INTERNAL,
+	REASON_MALFORMED_TOKEN,		/* no compact JWS, bad base64url or JSON */
+	REASON_BAD_HEADER,		/* crit, jwk, zip … in a token's header */
+	REASON_BAD_ALGORITHM,		/* not allowed, or not what the key is for */
+	REASON_BAD_TYPE,		/* typ of the header */
+	REASON_ID_TOKEN,		/* meant for a client, not for us */
+	REASON_UNKNOWN_ISSUER,
+	REASON_WRONG_AUDIENCE,
+	REASON_BAD_CLAIM,		/* a claim we need is missing or of a wrong type */
+	REASON_EXPIRED,		/* a token */
+	REASON_NOT_YET_VALID,		/* nbf or iat in the future */
+	REASON_LIFETIME,		/* exp too far away */
+	REASON_UNKNOWN_KID,
+	REASON_BAD_SIGNATURE,
+	REASON_NO_KEYS_YET,		/* the issuer's keys were never fetched */
 	REASON_MAX
 };
 
