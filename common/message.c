@@ -41,6 +41,8 @@ message_name(unsigned int type)
 		[MSG_AUDIT_OUTCOME] = "audit outcome",
 		[MSG_AUDIT_ACK] = "audit ack", [MSG_AUDIT_NACK] = "audit nack",
 		[MSG_CTL_STATUS] = "ctl status", [MSG_CTL_RELOAD] = "ctl reload",
+		[MSG_EXPLAIN] = "explain", [MSG_EXPLAINED] = "explained",
+		[MSG_CTL_EXPLAIN] = "ctl explain",
 		[MSG_CTL_VERBOSE] = "ctl verbose", [MSG_CTL_REPLY] = "ctl reply",
 	};
 

@@ -49,9 +49,11 @@ enum message_type {
 	MSG_VERBOSE,		/* u8 */
 	MSG_SHUTDOWN,		/* empty: finish and exit 0 */
 	MSG_STATUS_ASK,		/* empty */
+	MSG_EXPLAIN,		/* authd: a token, to the payload's end */
 	/* child -> parent */
 	MSG_READY,		/* empty: confined, in the loop */
 	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
+	MSG_EXPLAINED,		/* lines of text, answers MSG_EXPLAIN */
 	/* MSG_PEER, too: that peer ended its channel to us */
 	MSG_VIOLATION,		/* u32: the system call that the sandbox refused */
 	/* listener <-> authd; the frame id is the listener's question number */
@@ -75,6 +77,7 @@ enum message_type {
 	MSG_CTL_STATUS,		/* empty */
 	MSG_CTL_RELOAD,		/* empty */
 	MSG_CTL_VERBOSE,	/* u8 */
+	MSG_CTL_EXPLAIN,	/* a token, to the payload's end; root alone */
 	MSG_CTL_REPLY,		/* u8: 0 ok, 1 failed; then text, to the payload's end */
 	MSG_MAX
 };
