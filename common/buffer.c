@@ -110,10 +110,12 @@ buffer_add(struct buffer *b, const void *data, size_t len)
 {
 	unsigned char *to;
 
+	/* Nothing needs no memory, and a buffer may have none yet. */
+	if (len == 0)
+		return b->bad ? -1 : 0;
 	if ((to = buffer_reserve(b, len)) == NULL)
 		return -1;
-	if (len > 0)
-		memcpy(to, data, len);
+	memcpy(to, data, len);
 	b->len += len;
 	return 0;
 }

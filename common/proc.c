@@ -27,6 +27,8 @@ struct child child;
 
 static const struct child_ops *ops_;
 static int shutting_down;
+/* Which start of a peer we were wired to last. */
+static uint32_t wired[ROLE_MAX][HANDLERS_MAX];
 
 const char *
 role_name(enum role role)
@@ -136,6 +138,8 @@ child_peer_gone(const struct channel *ch, enum role role, uint32_t index)
 	struct msg_peer m = { (uint8_t)role, index, 0 };
 	struct buffer *b;
 
+	if (role < ROLE_MAX && index < HANDLERS_MAX)
+		m.instance = wired[role][index];
 	if (channel_was_cut(ch) || child.control == NULL || shutting_down ||
 	    (b = channel_begin(child.control, MSG_PEER, 0)) == NULL)
 		return;
@@ -171,6 +175,8 @@ on_control(struct channel *ch, const struct frame *f, void *arg)
 				close(f->fd);
 			return -1;
 		}
+		if (peer.index < HANDLERS_MAX)
+			wired[peer.role][peer.index] = peer.instance;
 		ops_->peer(&peer, f->fd);
 		return 0;
 	case MSG_VERBOSE:

@@ -376,7 +376,9 @@ peer_gone(const struct child_proc *c, const struct frame *f)
 	if (peer == NULL || !roles_talk(c->role, peer->role) ||
 	    c->role == ROLE_AUDITD || peer->role == ROLE_LISTENER)
 		return -1;
-	if (peer->state != CHILD_READY || c->state != CHILD_READY ||
+	/* Its successor may be up by the time that the child says so. */
+	if (peer->instance != m.instance ||
+	    peer->state != CHILD_READY || c->state != CHILD_READY ||
 	    (p = malloc(sizeof(*p))) == NULL)
 		return 0;
 	p->child = c->instance;
