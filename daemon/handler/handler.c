@@ -4,9 +4,10 @@
  * A handler: acts on a ticket and on nothing else.  The listener that brings
  * it is taken to be hostile: the seal, the body's digest, the tool that the
  * body names, freshness and single use are checked before a byte of the
- * arguments is looked at.  A result leaves when its record is durable.
+ * arguments is looked at.  What follows is in call.c.
  */
 
+#include <locale.h>
 #include <stdio.h>
 
 #include <event2/event.h>
@@ -16,227 +17,42 @@
 #include "../../common/ticket.h"
 #include "source.h"
 
+#define STATUS_MAX	900		/* bytes of status lines */
+#define COMPLAIN_MS	1000		/* between lines about bad tickets */
+
 struct key {
 	uint32_t		generation;	/* 0: there is none */
 	uint8_t			key[KEY_LEN];
 	struct ticket_window	window;
 };
 
-TAILQ_HEAD(call_list, call);
-
-static struct call_list active = TAILQ_HEAD_INITIALIZER(active);
-static struct call_list spare = TAILQ_HEAD_INITIALIZER(spare);
-static size_t nactive, nspare;
 static struct key keys[2];		/* the newest, and the one before */
 static struct channel *listeners[LISTENERS_MAX];
 static struct channel *auditd;
-static struct event *sweep_timer;
 static struct json body_json;
+static struct sandbox_needs needs;
 static int stopping;
-static uint64_t calls_total, bad_tickets;
-
-/* ---- calls ------------------------------------------------------------- */
-
-static struct call *
-call_new(void)
-{
-	struct call *c = TAILQ_FIRST(&spare);
-
-	if (nactive >= CALLS_MAX)
-		return NULL;
-	if (c != NULL) {
-		TAILQ_REMOVE(&spare, c, entry);
-		nspare--;
-	} else if ((c = calloc(1, sizeof(*c))) == NULL) {
-		return NULL;
-	} else {
-		buffer_init(&c->ticket, TICKET_MAX);
-		buffer_init(&c->arena, 2 * BODY_MAX);
-		buffer_init(&c->clear, PARAMS_JSON_MAX);
-		buffer_init(&c->hidden_text, BODY_MAX);
-		buffer_init(&c->structured, RESULT_MAX);
-	}
-	TAILQ_INSERT_TAIL(&active, c, entry);
-	nactive++;
-	return c;
-}
-
-/* Buffers keep their memory where it is small; contents are cleared. */
-static void
-buffer_rest(struct buffer *b)
-{
-	if (b->cap > 64 * 1024) {
-		buffer_freezero(b);
-	} else {
-		if (b->data != NULL)
-			explicit_bzero(b->data, b->len);
-		buffer_clear(b);
-	}
-}
-
-static void
-call_free(struct call *c)
-{
-	TAILQ_REMOVE(&active, c, entry);
-	nactive--;
-	buffer_rest(&c->ticket);
-	buffer_rest(&c->arena);
-	buffer_rest(&c->clear);
-	buffer_rest(&c->hidden_text);
-	buffer_rest(&c->structured);
-	c->state = CALL_FREE;
-	c->listener = NULL;
-	c->tool = NULL;
-	c->nhidden = 0;
-	c->asked_us = c->source_us = c->rows = c->bytes = 0;
-	c->outcome = OUTCOME_OK;
-	c->reason = REASON_NONE;
-	c->message[0] = '\0';
-	c->retry_after = 0;
-	c->truncated = c->intended = c->may_have_run = c->alone = 0;
-	c->tries = c->failed = 0;
-	if (nspare >= 256) {
-		buffer_free(&c->ticket);
-		buffer_free(&c->arena);
-		buffer_free(&c->clear);
-		buffer_free(&c->hidden_text);
-		buffer_free(&c->structured);
-		free(c);
-		return;
-	}
-	TAILQ_INSERT_HEAD(&spare, c, entry);
-	nspare++;
-}
-
-static void
-arm_sweep(void)
-{
-	static const struct timeval tv = {
-		SWEEP_MS / 1000, SWEEP_MS % 1000 * 1000
-	};
-
-	if (!evtimer_pending(sweep_timer, NULL))
-		(void)evtimer_add(sweep_timer, &tv);
-}
-
-/* ---- answers ----------------------------------------------------------- */
-
-static void
-send_result(struct call *c)
-{
-	struct msg_result m;
-	struct buffer *b;
-	size_t length_at, start;
-	uint32_t len;
-
-	if (c->listener == NULL)
-		return;
-	b = channel_begin(c->listener, MSG_RESULT, c->question);
-	if (b == NULL)
-		return;
-	memset(&m, 0, sizeof(m));
-	m.outcome = (uint8_t)c->outcome;
-	memcpy(m.request_id, c->request_id, sizeof(m.request_id));
-	m.retry_after = c->retry_after;
-	m.members = slice_of("");
-	put_result(b, &m);
-	/* The members are rendered where they travel: their length follows. */
-	length_at = b->len - sizeof(len);
-	start = b->len;
-	if (c->outcome == OUTCOME_OK)
-		(void)render_members(c, b);
-	else if (c->outcome != OUTCOME_OVERLOADED)
-		render_error_members(c, b);
-	if (!b->bad) {
-		len = (uint32_t)(b->len - start);
-		memcpy(b->data + length_at, &len, sizeof(len));
-	}
-	if (channel_commit(c->listener) == -1)
-		log_warn("result could not be sent: tool %s", c->tool->name);
-}
-
-/* Answers now, though the record is not (yet) durable. */
-static void
-answer_unrecorded(struct call *c)
-{
-	if (c->may_have_run) {
-		c->outcome = OUTCOME_INTERNAL_ERROR;
-		strlcpy(c->message, "The call may have taken effect, but that "
-		    "could not be recorded. Do not repeat it: give the "
-		    "operator the request id.", sizeof(c->message));
-	} else {
-		c->outcome = OUTCOME_OVERLOADED;
-		c->retry_after = 1;
-		c->message[0] = '\0';
-	}
-	c->reason = REASON_AUDIT_FAILED;
-	send_result(c);
-	outbox_disown(c);
-	call_free(c);
-}
-
-static void
-finish(struct call *c)
-{
-	c->state = CALL_REPORT;
-	c->deadline_ms = now_ms() + AUDIT_WAIT_MS;
-	if (report_call(c, MSG_AUDIT_OUTCOME) == -1)
-		answer_unrecorded(c);
-}
-
-void
-call_done(struct call *c)
-{
-	if (c->asked_us != 0)
-		c->source_us = now_us() - c->asked_us;
-	finish(c);
-}
-
-void
-call_fail(struct call *c, enum outcome outcome, enum reason reason)
-{
-	c->outcome = outcome;
-	c->reason = reason;
-	c->rows = c->bytes = 0;
-	c->truncated = 0;
-	call_done(c);
-}
-
-static void
-run(struct call *c)
-{
-	c->state = CALL_RUNNING;
-	c->deadline_ms = now_ms() + c->tool->timeout_ms;
-	c->asked_us = now_us();
-	c->tool->source->ops->run(c->tool->source, c);
-}
-
-void
-call_recorded(void *call, int durable)
-{
-	struct call *c = call;
-
-	if (c->state == CALL_INTENT) {
-		if (durable) {
-			c->intended = 1;
-			run(c);
-			return;
-		}
-		/* It did not start, and that it did not is tried to record. */
-		c->outcome = OUTCOME_OVERLOADED;
-		c->reason = REASON_AUDIT_FAILED;
-		answer_unrecorded(c);
-		return;
-	}
-	if (!durable) {
-		answer_unrecorded(c);
-		return;
-	}
-	send_result(c);
-	call_free(c);
-}
+static uint64_t bad_tickets;
 
 /* ---- tickets ----------------------------------------------------------- */
+
+/* A hostile listener must not fill the log. */
+static void
+complain(const struct channel *ch, const char *why)
+{
+	static uint64_t last_ms, kept_back;
+	uint64_t now = now_ms();
+
+	bad_tickets++;
+	if (last_ms != 0 && now - last_ms < COMPLAIN_MS) {
+		kept_back++;
+		return;
+	}
+	log_warn("ticket refused: %s: %s (%llu more since the last such line)",
+	    channel_name(ch), why, (unsigned long long)kept_back);
+	last_ms = now;
+	kept_back = 0;
+}
 
 static struct key *
 key_of(uint32_t generation)
@@ -249,14 +65,13 @@ key_of(uint32_t generation)
 	return NULL;
 }
 
-/* What is wrong with the ticket for this body; NULL: nothing. */
+/* Whether authd made it and it is used the first time; NULL: yes. */
 static const char *
-check_ticket(const struct msg_call *m, struct ticket *t)
+open_ticket(const struct msg_call *m, struct ticket *t)
 {
-	uint8_t digest[DIGEST_LEN];
-	struct key *key;
+	struct key *key = key_of(ticket_generation(m->ticket.ptr,
+	    m->ticket.len));
 
-	key = key_of(ticket_generation(m->ticket.ptr, m->ticket.len));
 	if (key == NULL)
 		return "no key of that generation";
 	if (ticket_open(t, m->ticket.ptr, m->ticket.len, key->key) == -1)
@@ -264,22 +79,17 @@ check_ticket(const struct msg_call *m, struct ticket *t)
 	/* Used from here on, whatever else is wrong with it. */
 	if (ticket_window_use(&key->window, t->serial) == -1)
 		return "used before";
-	if (t->expires_ms < now_ms())
-		return "too old";
-	sha256(m->body.ptr, m->body.len, digest);
-	if (!digest_equal(digest, t->digest))
-		return "for another body";
 	return NULL;
 }
 
 /* Finds the arguments; -1 where the body is not the call it must be. */
 static int
-parse_body(const struct msg_call *m, const struct ticket *t, uint32_t *args)
+parse_body(struct slice body, const struct ticket *t, uint32_t *args)
 {
 	uint32_t params, name;
 	char text[TOOL_NAME_MAX + 1];
 
-	if (json_parse(&body_json, m->body.ptr, m->body.len) == -1 ||
+	if (json_parse(&body_json, body.ptr, body.len) == -1 ||
 	    !json_string_is(&body_json, json_member(&body_json, 0, "method"),
 	    "tools/call"))
 		return -1;
@@ -293,79 +103,54 @@ parse_body(const struct msg_call *m, const struct ticket *t, uint32_t *args)
 	    0 : -1;
 }
 
-/* An answer to a call that never became one: an attack, or our own fault. */
-static void
-refuse_ticket(struct channel *ch, uint64_t question, const char *why)
+/* Whether a ticket of authd's is good for this body now; NULL: yes. */
+static const char *
+check_ticket(const struct msg_call *m, const struct ticket *t,
+    const struct tool **tool, uint32_t *args)
 {
-	struct msg_result m;
-	struct buffer *b;
+	uint8_t digest[DIGEST_LEN];
 
-	bad_tickets++;
-	log_warn("ticket refused: %s: %s", channel_name(ch), why);
-	memset(&m, 0, sizeof(m));
-	m.outcome = OUTCOME_INTERNAL_ERROR;
-	m.members = slice_of("");
-	if ((b = channel_begin(ch, MSG_RESULT, question)) == NULL)
-		return;
-	put_result(b, &m);
-	(void)channel_commit(ch);
+	if (t->expires_ms < now_ms())
+		return "too old";
+	sha256(m->body.ptr, m->body.len, digest);
+	if (!digest_equal(digest, t->digest))
+		return "for another body";
+	if (t->identity.kind == CREDENTIAL_NONE || t->identity.owner.len == 0 ||
+	    (t->identity.kind == CREDENTIAL_KEY && t->identity.key_id.len == 0))
+		return "for nobody";
+	if (parse_body(m->body, t, args) == -1)
+		return "for another tool than the body's";
+	if ((*tool = tool_find(t->tool)) == NULL)
+		return "for a tool that is not here";
+	return NULL;
 }
 
 static int
-call_start(struct channel *ch, uint64_t question, const struct msg_call *m)
+on_call(struct channel *ch, uint64_t question, const struct msg_call *m)
 {
-	const struct tool *tool;
+	const struct tool *tool = NULL;
 	struct ticket t;
 	const char *why;
 	struct call *c;
-	uint32_t args;
+	uint32_t args = JSON_NONE;
 
-	if ((why = check_ticket(m, &t)) == NULL &&
-	    parse_body(m, &t, &args) == -1)
-		why = "for another tool than the body's";
-	tool = why == NULL ? tool_find(t.tool) : NULL;
-	if (why == NULL && tool == NULL)
-		why = "for a tool that is not here";
-	if (why != NULL) {
-		refuse_ticket(ch, question, why);
+	if ((why = open_ticket(m, &t)) != NULL) {
+		/* Its request id is nobody's word: there is no record. */
+		complain(ch, why);
+		call_refuse(ch, question, OUTCOME_INTERNAL_ERROR);
 		return 0;
 	}
-	if ((c = call_new()) == NULL) {
-		refuse_ticket(ch, question, "too many calls");
+	if (stopping || (c = call_new(ch, question, &t, m->ticket)) == NULL) {
+		call_turn_away(ch, question, &t);
 		return 0;
 	}
-	calls_total++;
-	c->listener = ch;
-	c->question = question;
-	c->tool = tool;
-	c->started_us = now_us();
-	/* The identity must outlive the frame: open the copy. */
-	(void)buffer_add_slice(&c->ticket, m->ticket);
-	if (c->ticket.bad || ticket_open(&t, c->ticket.data, c->ticket.len,
-	    key_of(t.generation)->key) == -1) {
-		refuse_ticket(ch, question, "out of memory");
-		call_free(c);
+	if ((why = check_ticket(m, &t, &tool, &args)) != NULL) {
+		/* Authd recorded that the call was allowed: this became of it. */
+		complain(ch, why);
+		call_fail(c, OUTCOME_INTERNAL_ERROR, REASON_BAD_TICKET);
 		return 0;
 	}
-	c->identity = t.identity;
-	memcpy(c->request_id, t.request_id, sizeof(c->request_id));
-	arm_sweep();
-	if (params_bind(c, &body_json, args) == -1) {
-		call_fail(c, OUTCOME_INVALID_INPUT, REASON_BAD_ARGUMENTS);
-		return 0;
-	}
-	if (!report_room()) {
-		call_fail(c, OUTCOME_OVERLOADED, REASON_QUEUE_FULL);
-		return 0;
-	}
-	if (!tool->writes) {
-		run(c);
-		return 0;
-	}
-	c->state = CALL_INTENT;
-	c->deadline_ms = now_ms() + AUDIT_WAIT_MS;
-	if (report_call(c, MSG_AUDIT_INTENT) == -1)
-		call_fail(c, OUTCOME_OVERLOADED, REASON_AUDIT_FAILED);
+	call_begin(c, tool, &body_json, args);
 	return 0;
 }
 
@@ -381,7 +166,7 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 	case MSG_CALL:
 		if (get_call(f, &m) == -1)
 			return -1;
-		return call_start(ch, f->id, &m);
+		return on_call(ch, f->id, &m);
 	case MSG_CANCEL:
 		/* It runs to its end, so that its record says what it did. */
 		return f->length == 0 ? 0 : -1;
@@ -391,21 +176,11 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 }
 
 static void
-forget_listener(const struct channel *ch)
-{
-	struct call *c;
-
-	TAILQ_FOREACH(c, &active, entry)
-		if (c->listener == ch)
-			c->listener = NULL;
-}
-
-static void
 listener_closed(struct channel *ch, void *arg)
 {
 	struct channel **slot = arg;
 
-	forget_listener(ch);
+	calls_forget_listener(ch);
 	if (*slot == ch)
 		*slot = NULL;
 }
@@ -430,42 +205,50 @@ auditd_closed(struct channel *ch, void *arg)
 }
 
 static void
-peer(const struct msg_peer *m, int fd)
+meet_listener(struct channel **slot, uint32_t index, int fd)
 {
-	static const struct channel_ops to_listener = {
+	static const struct channel_ops ops = {
 		.frame = on_listener, .closed = listener_closed
 	};
-	static const struct channel_ops to_auditd = {
-		.frame = on_auditd, .closed = auditd_closed
-	};
-	struct channel **slot;
 	char name[32];
 
-	if (m->role == ROLE_LISTENER && m->index < LISTENERS_MAX) {
-		slot = &listeners[m->index];
-		if (*slot != NULL) {
-			forget_listener(*slot);
-			channel_close(*slot);
-		}
-		(void)snprintf(name, sizeof(name), "listener %u", m->index);
-		*slot = channel_new(child.base, fd, name, 0, &to_listener,
-		    slot);
-		if (*slot == NULL)
-			close(fd);
-	} else if (m->role == ROLE_AUDITD) {
-		channel_close(auditd);
-		auditd = channel_new(child.base, fd, "auditd", 0, &to_auditd,
-		    NULL);
-		if (auditd == NULL) {
-			close(fd);
-			outbox_gone();
-			return;
-		}
-		outbox_peer(auditd);
-	} else {
-		close(fd);
+	if (*slot != NULL) {
+		calls_forget_listener(*slot);
+		channel_close(*slot);
 	}
+	(void)snprintf(name, sizeof(name), "listener %u", index);
+	if ((*slot = channel_new(child.base, fd, name, 0, &ops, slot)) == NULL)
+		close(fd);
 }
+
+static void
+meet_auditd(int fd)
+{
+	static const struct channel_ops ops = {
+		.frame = on_auditd, .closed = auditd_closed
+	};
+
+	outbox_gone();
+	channel_close(auditd);
+	if ((auditd = channel_new(child.base, fd, "auditd", 0, &ops, NULL)) ==
+	    NULL)
+		close(fd);
+	else
+		outbox_peer(auditd);
+}
+
+static void
+peer(const struct msg_peer *m, int fd)
+{
+	if (m->role == ROLE_LISTENER && m->index < LISTENERS_MAX)
+		meet_listener(&listeners[m->index], m->index, fd);
+	else if (m->role == ROLE_AUDITD)
+		meet_auditd(fd);
+	else
+		close(fd);
+}
+
+/* ---- the parent -------------------------------------------------------- */
 
 static int
 set_key(const struct frame *f)
@@ -474,6 +257,11 @@ set_key(const struct frame *f)
 
 	if (get_ticket_key(f, &m) == -1)
 		return -1;
+	if (m.handler_instance != child.instance ||
+	    key_of(m.generation) != NULL) {
+		explicit_bzero(&m, sizeof(m));
+		return -1;
+	}
 	keys[1] = keys[0];
 	keys[0].generation = m.generation;
 	memcpy(keys[0].key, m.key, sizeof(keys[0].key));
@@ -488,20 +276,23 @@ send_status(uint64_t id)
 	struct source *s;
 	struct buffer b;
 	uint32_t i;
+	size_t whole;
 	int rc;
 
-	buffer_init(&b, 1000);
+	buffer_init(&b, STATUS_MAX);
 	(void)buffer_printf(&b, "calls %llu, active %zu, reports open %zu, "
-	    "bad tickets %llu, auditd %s\n", (unsigned long long)calls_total,
-	    nactive, outbox_open(), (unsigned long long)bad_tickets,
+	    "bad tickets %llu, auditd %s\n", (unsigned long long)calls_count(),
+	    calls_active(), outbox_open(), (unsigned long long)bad_tickets,
 	    auditd == NULL ? "away" : "connected");
+	whole = b.len;
 	for (i = 0; (s = source_at(i)) != NULL && !b.bad; i++) {
 		(void)buffer_printf(&b, "source %s: ", s->name);
 		s->ops->status(s, &b);
-		(void)buffer_add_char(&b, '\n');
+		if (buffer_add_char(&b, '\n') == 0)
+			whole = b.len;
 	}
-	rc = channel_send(child.control, MSG_STATUS, id, b.data,
-	    b.bad ? 0 : b.len);
+	b.len = whole;
+	rc = channel_send(child.control, MSG_STATUS, id, b.data, b.len);
 	buffer_free(&b);
 	return rc;
 }
@@ -521,56 +312,19 @@ control(const struct frame *f)
 
 /* ---- life -------------------------------------------------------------- */
 
-static void
-expire(struct call *c)
-{
-	switch (c->state) {
-	case CALL_INTENT:
-		outbox_disown(c);
-		call_fail(c, OUTCOME_OVERLOADED, REASON_AUDIT_FAILED);
-		break;
-	case CALL_REPORT:
-		answer_unrecorded(c);
-		break;
-	default:
-		break;		/* running: its source sees to it */
-	}
-}
-
-static void
-sweep(evutil_socket_t fd, short what, void *arg)
-{
-	uint64_t now = now_ms();
-	struct call *c, *next;
-	struct source *s;
-	uint32_t i;
-
-	(void)fd;
-	(void)what;
-	(void)arg;
-	TAILQ_FOREACH_SAFE(c, &active, entry, next)
-		if (c->deadline_ms <= now && (c->state == CALL_INTENT ||
-		    c->state == CALL_REPORT))
-			expire(c);
-	for (i = 0; (s = source_at(i)) != NULL; i++)
-		if (s->ops->sweep != NULL)
-			s->ops->sweep(s, now);
-	if (nactive > 0)
-		arm_sweep();
-}
-
-static struct sandbox_needs needs;
-
 static int
 prepare(void)
 {
 	struct source *s;
 	uint32_t i;
 
+	/* A pattern's `.' is a character, as in the tool's schema. */
+	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+		log_warn("no C.UTF-8 locale: patterns count bytes");
 	json_init(&body_json);
 	sandbox_needs_init(&needs);
-	sweep_timer = evtimer_new(child.base, sweep, NULL);
-	if (sweep_timer == NULL || tools_complete() == -1)
+	calls_init(child.base);
+	if (tools_complete() == -1)
 		return -1;
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->prepare(s, &needs) == -1)
@@ -595,7 +349,7 @@ confine(void)
 static void
 begin_shutdown(void)
 {
-	/* The listeners are gone: what still runs is recorded. */
+	/* What still runs is recorded; nothing new begins. */
 	stopping = 1;
 }
 
@@ -608,7 +362,7 @@ turn(void)
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->turn != NULL)
 			s->ops->turn(s);
-	if (stopping && nactive == 0 && outbox_open() == 0)
+	if (stopping && calls_active() == 0 && outbox_open() == 0)
 		child.stop = 1;
 }
 

@@ -21,10 +21,15 @@
 #include "../../common/outbox.h"
 #include "../../pledge/sandbox.h"
 
-#define CALLS_MAX	4096	/* calls in this handler */
+#define CALLS_MAX	4096	/* calls in this handler: half of REPORTS_MAX */
+#define CALLS_KEPT	256	/* that are over and wait to be used again */
+#define CALL_KEEP	(16 * 1024)	/* bytes that each of its buffers keeps */
 #define AUDIT_WAIT_MS	5000	/* for an acknowledgement */
 #define SWEEP_MS	100	/* deadlines are looked at so often */
+#define REPORT_BYTES_MAX (64 * 1024 * 1024)	/* that active calls may report */
+#define PATTERN_INPUT_MAX (64 * 1024)	/* bytes that a pattern is tried on */
 #define BINDS_MAX	(PARAMS_MAX + ATTRIBUTES_MAX)
+#define PARAM_NONE	((uint32_t)-1)
 
 struct source;
 
@@ -50,7 +55,7 @@ struct param {
 struct bind {
 	int		 of_caller;
 	char		*name;		/* "owner", "claim.x"; or a parameter's */
-	uint32_t	 param;		/* index, where not of_caller */
+	uint32_t	 param;		/* index, PARAM_NONE where of_caller */
 };
 
 struct tool {
@@ -84,7 +89,7 @@ enum call_state {
 	CALL_INTENT,		/* the record that it will write is under way */
 	CALL_RUNNING,
 	CALL_REPORT,		/* the record of its outcome is under way */
-	CALL_DETACHED		/* answered; its record is still under way */
+	CALL_DETACHED		/* answered without running; its intent is open */
 };
 
 struct call {
@@ -94,8 +99,9 @@ struct call {
 	struct channel		*listener;	/* NULL: gone */
 	uint64_t		 question;
 	uint8_t			 request_id[REQUEST_ID_LEN];
-	const struct tool	*tool;
-	struct buffer		 ticket;	/* identity points into it */
+	const struct tool	*tool;		/* NULL: the ticket was no good */
+	struct buffer		 ticket;	/* what follows points into it */
+	struct slice		 tool_name;
 	struct identity		 identity;
 	struct buffer		 arena;		/* texts of bound values */
 	struct bound		 bound[BINDS_MAX];
@@ -108,6 +114,8 @@ struct call {
 	uint64_t		 asked_us;	/* when the source was asked */
 	uint64_t		 source_us;
 	uint64_t		 deadline_ms;
+	size_t			 reserved;	/* bytes of reports to come */
+	int			 awaited;	/* a report of it is under way */
 	enum outcome		 outcome;
 	enum reason		 reason;
 	char			 message[256];	/* beside the generic one; or "" */
@@ -122,7 +130,6 @@ struct call {
 };
 
 /* tool.c */
-struct sources;
 int	tools_configure(const struct frame *);
 /* All that was announced has come: returns 0, or -1 after a log line. */
 int	tools_complete(void);
@@ -144,8 +151,9 @@ void	render_begin(struct call *);
 void	render_row(struct call *);		/* before its first column */
 void	render_column(struct call *, int first, const char *name);
 void	render_base64(struct buffer *, const void *, size_t);
-/* Number, kept exact: beyond 2^53 as a string. */
+/* Kept exact: beyond 2^53 as a string. */
 void	render_integer(struct buffer *, int64_t);
+/* The shortest text that reads back as the same number. */
 void	render_real(struct buffer *, double);
 /* After a row: cuts it off again where a limit is passed.  1: no more rows. */
 int	render_row_end(struct call *);
@@ -154,11 +162,37 @@ void	render_end(struct call *);
 int	render_members(struct call *, struct buffer *);
 void	render_error_members(struct call *, struct buffer *);
 
-/* report.c */
-int	report_room(void);
-int	report_call(struct call *, enum message_type);
+/* report.c: what auditd is told. */
+/* Whether another call may begin; takes room for its reports if so. */
+int	report_reserve(struct call *);
+void	report_release(struct call *);
+/*
+ * Keeps a report of the call and sends it.  With wait the call hears
+ * call_recorded(); without, it may be forgotten at once.  Returns 0 or -1.
+ */
+int	report_call(struct call *, enum message_type, int wait);
+/* The call is answered: its report stays, nobody waits for it. */
+void	report_detach(struct call *);
 
-/* handler.c: what a source says. */
+/* call.c: the calls of this handler. */
+struct ticket;
+void	calls_init(struct event_base *);
+/* NULL: too many, or no memory.  Copies what it needs of the sealed ticket. */
+struct call *call_new(struct channel *, uint64_t question,
+	    const struct ticket *, struct slice sealed);
+/* Binds the arguments and sets it going; it ends by itself. */
+void	call_begin(struct call *, const struct tool *, const struct json *,
+	    uint32_t arguments);
+/* Answered `overloaded' and recorded, where there is no room for a call. */
+void	call_turn_away(struct channel *, uint64_t question,
+	    const struct ticket *);
+/* A result without a call: no record, and no word but the outcome. */
+void	call_refuse(struct channel *, uint64_t question, enum outcome);
+void	calls_forget_listener(const struct channel *);
+size_t	calls_active(void);
+uint64_t calls_count(void);
+
+/* What a source says of a call that it ran; call->source_us is set here. */
 void	call_done(struct call *);	/* outcome, reason, message are set */
 void	call_fail(struct call *, enum outcome, enum reason);
 /* The record of a call is durable, or cannot be. */

@@ -28,7 +28,7 @@ bound_prepare(const struct msg_conf_param *m, struct slice text,
 	if (m->type == PARAM_INTEGER && (*end != '\0' || errno != 0))
 		return -1;
 	*real = strtod(*shown, &end);
-	return *end != '\0' ? -1 : 0;
+	return *end != '\0' || end == *shown || !isfinite(*real) ? -1 : 0;
 }
 
 static int
@@ -140,7 +140,7 @@ date_ok(const char *s, size_t len)
 	return year >= 1 && day >= 1 && day <= last;
 }
 
-/* RFC 3339: date, T, hh:mm:ss, a fraction of up to six digits, an offset. */
+/* RFC 3339: date, T, hh:mm:ss, a fraction of up to nine digits, an offset. */
 static int
 timestamp_ok(const char *s, size_t len)
 {
@@ -155,7 +155,7 @@ timestamp_ok(const char *s, size_t len)
 		for (digits = 0, at++; at < len && s[at] >= '0' &&
 		    s[at] <= '9'; at++)
 			digits++;
-		if (digits < 1 || digits > 6)
+		if (digits < 1 || digits > 9)
 			return 0;
 	}
 	if (len - at == 1)
@@ -196,6 +196,34 @@ code_points(const char *s, size_t len)
 	return n;
 }
 
+/* Names the values, as many as fit: an agent then need not ask again. */
+static int
+refuse_enum(struct call *c, const struct param *p)
+{
+	char must[160] = "one of:";
+	uint32_t i;
+	size_t len;
+
+	for (i = 0; i < p->nvalues; i++) {
+		len = strlen(must);
+		/* Room for the values after it, or for saying that there are. */
+		if (len + strlen(p->values[i]) + 8 > sizeof(must)) {
+			strlcat(must, " ...", sizeof(must));
+			break;
+		}
+		(void)snprintf(must + len, sizeof(must) - len, "%s %s",
+		    i > 0 ? "," : "", p->values[i]);
+	}
+	return refuse(c, p, must);
+}
+
+static int
+matches(const struct param *p, const char *s, size_t len)
+{
+	return len <= PATTERN_INPUT_MAX &&
+	    regexec(&p->pattern, s, 0, NULL, 0) == 0;
+}
+
 static int
 check_text(struct call *c, const struct param *p, const char *s, size_t len)
 {
@@ -216,8 +244,7 @@ check_text(struct call *c, const struct param *p, const char *s, size_t len)
 		for (i = 0; i < p->nvalues; i++)
 			if (strcmp(p->values[i], s) == 0)
 				return 0;
-		return refuse(c, p, "one of the values that the input schema "
-		    "lists");
+		return refuse_enum(c, p);
 	default:
 		break;
 	}
@@ -227,7 +254,7 @@ check_text(struct call *c, const struct param *p, const char *s, size_t len)
 		return refuse_bound(c, p, "a string whose length is at most",
 		    number);
 	}
-	if (p->has_pattern && regexec(&p->pattern, s, 0, NULL, 0) != 0)
+	if (p->has_pattern && !matches(p, s, len))
 		return refuse(c, p, "a string that matches the pattern of the "
 		    "input schema");
 	return 0;
@@ -240,7 +267,9 @@ bind_text(struct call *c, const struct param *p, const struct json *j,
 	b->at = c->arena.len;
 	if (!json_is(j, node, JSON_STRING))
 		return refuse(c, p, "a string");
-	if (json_string(j, node, &c->arena) == -1)
+	/* Room first: nothing can be added to a buffer that has no memory. */
+	if (buffer_reserve(&c->arena, 1) == NULL ||
+	    json_string(j, node, &c->arena) == -1)
 		return refuse(c, p, "shorter");
 	b->len = c->arena.len - b->at;
 	if (buffer_add_char(&c->arena, '\0') == -1)
@@ -365,8 +394,8 @@ take_param(struct call *c, const struct json *j, uint32_t arguments,
 	if (bind_value(c, p, from, node, b) == -1)
 		return -1;
 	if (note(c, p, json_raw(from, node)) == -1) {
-		(void)snprintf(c->message, sizeof(c->message),
-		    "The arguments are too large to be recorded.");
+		strlcpy(c->message, "The arguments are too large to be "
+		    "recorded: send less.", sizeof(c->message));
 		return -1;
 	}
 	return 0;

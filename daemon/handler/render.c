@@ -14,6 +14,7 @@
 #include "handler.h"
 
 #define EXACT_MAX	9007199254740992	/* 2^53 */
+#define END_MAX		64	/* bytes that render_end() adds, at most */
 
 static size_t row_start;	/* of the row being rendered */
 
@@ -50,7 +51,8 @@ render_row_end(struct call *c)
 	(void)buffer_add_char(&c->structured, '}');
 	row = c->structured.len - row_start;
 	if (c->structured.bad || c->rows >= c->tool->limit_rows ||
-	    c->bytes + row > c->tool->limit_bytes) {
+	    c->bytes + row > c->tool->limit_bytes ||
+	    c->structured.len + END_MAX > c->structured.max) {
 		c->structured.bad = 0;
 		c->structured.len = row_start;
 		c->truncated = 1;
@@ -85,11 +87,20 @@ render_integer(struct buffer *b, int64_t n)
 void
 render_real(struct buffer *b, double d)
 {
-	if (isfinite(d))
-		(void)buffer_printf(b, "%.17g", d);
-	else
+	char text[32];
+	int digits;
+
+	if (!isfinite(d)) {
 		(void)buffer_add_cstr(b, isnan(d) ? "\"NaN\"" : d > 0 ?
 		    "\"Infinity\"" : "\"-Infinity\"");
+		return;
+	}
+	for (digits = 15; digits <= 17; digits++) {
+		(void)snprintf(text, sizeof(text), "%.*g", digits, d);
+		if (strtod(text, NULL) == d)
+			break;
+	}
+	(void)buffer_add_cstr(b, text);
 }
 
 void

@@ -1,14 +1,44 @@
 /* SPDX-License-Identifier: ISC */
 
-/* What a handler says of a call, before it writes and when it has ended. */
+/*
+ * What a handler says of a call, before it writes and when it has ended.
+ * Room for that is taken before a call begins, so that one that ran can always
+ * be reported.
+ */
 
-#include "handler.h"
+#include "source.h"
+
+/* Of the fixed fields and names in one report, beside what the call brings. */
+#define REPORT_OVERHEAD	2048
+
+static size_t reserved_bytes;
 
 int
-report_room(void)
+report_reserve(struct call *c)
 {
-	/* Each call may need two more. */
-	return outbox_open() < REPORTS_MAX / 2 && !outbox_stuck();
+	/* An intent and an outcome. */
+	size_t bytes = 2 * (REPORT_OVERHEAD + c->ticket.len + c->clear.len +
+	    c->hidden_text.len);
+
+	if (outbox_open() >= REPORTS_MAX / 2 || outbox_stuck() ||
+	    reserved_bytes + bytes > REPORT_BYTES_MAX)
+		return -1;
+	c->reserved = bytes;
+	reserved_bytes += bytes;
+	return 0;
+}
+
+void
+report_release(struct call *c)
+{
+	reserved_bytes -= c->reserved;
+	c->reserved = 0;
+}
+
+static uint32_t
+to_u32(uint64_t n)
+{
+	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
 static void
@@ -23,22 +53,26 @@ fill(struct msg_audit_call *m, const struct call *c)
 	m->outcome = (uint8_t)c->outcome;
 	m->reason = (uint8_t)c->reason;
 	m->identity = c->identity;
-	m->tool = slice_of(c->tool->name);
-	m->source = slice_of("");
-	m->params.ptr = (const char *)c->clear.data;
-	m->params.len = c->outcome == OUTCOME_INVALID_INPUT ? 0 :
-	    c->clear.len;
-	m->hiddens = c->outcome == OUTCOME_INVALID_INPUT ? 0 : c->nhidden;
+	m->tool = c->tool_name;
+	m->source = slice_of(c->asked_us != 0 && c->tool != NULL ?
+	    source_name(c->tool->source) : "");
+	m->params = slice_of("");
+	/* What does not fit its parameter is nothing that can be shown. */
+	if (c->outcome != OUTCOME_INVALID_INPUT ||
+	    c->reason != REASON_BAD_ARGUMENTS) {
+		m->params.ptr = c->clear.len == 0 ? "" :
+		    (const char *)c->clear.data;
+		m->params.len = c->clear.len;
+		m->hiddens = c->nhidden;
+	}
 	for (i = 0; i < m->hiddens; i++) {
 		m->hidden[i].name = slice_of(c->hidden[i].name);
 		m->hidden[i].value.ptr = (const char *)c->hidden_text.data +
 		    c->hidden[i].at;
 		m->hidden[i].value.len = c->hidden[i].len;
 	}
-	m->response_us = now - c->started_us > UINT32_MAX ? UINT32_MAX :
-	    (uint32_t)(now - c->started_us);
-	m->source_us = c->source_us > UINT32_MAX ? UINT32_MAX :
-	    (uint32_t)c->source_us;
+	m->response_us = to_u32(now - c->started_us);
+	m->source_us = to_u32(c->source_us);
 	m->rows = c->rows;
 	m->bytes = c->bytes;
 	m->truncated = c->truncated;
@@ -47,15 +81,25 @@ fill(struct msg_audit_call *m, const struct call *c)
 }
 
 int
-report_call(struct call *c, enum message_type type)
+report_call(struct call *c, enum message_type type, int wait)
 {
 	static struct msg_audit_call m;
 	struct buffer b;
 
 	fill(&m, c);
-	if (c->asked_us != 0)
-		m.source = slice_of(source_name(c->tool->source));
 	buffer_init(&b, FRAME_PAYLOAD_MAX);
+	b.wipe = 1;
 	put_audit_call(&b, &m);
-	return outbox_send((uint16_t)type, &b, c);
+	if (outbox_send((uint16_t)type, &b, wait ? c : NULL) == -1)
+		return -1;
+	c->awaited = wait;
+	return 0;
+}
+
+void
+report_detach(struct call *c)
+{
+	if (c->awaited)
+		outbox_disown(c);
+	c->awaited = 0;
 }

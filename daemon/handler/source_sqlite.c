@@ -23,14 +23,27 @@
 #include "source.h"
 
 #define PROGRESS_STEPS	1000	/* instructions between looks at the clock */
-#define VALUE_MAX	(1 << 20)	/* bytes of one value */
+#define VALUE_MAX	(4 * 1024 * 1024)	/* bytes of one value or row */
+#define LIKE_MAX	512	/* bytes of a LIKE pattern: its cost is the square */
+#define HEAP_MAX	(256 * 1024 * 1024)	/* bytes that SQLite may take */
+#define BUSY_MS		1000	/* for another process's lock, at most */
+#define RETRY_MS	1000	/* between attempts at what cannot be opened */
+
+struct statement {
+	sqlite3_stmt	*st;		/* NULL: not prepared (yet) */
+	uint64_t	 retry_ms;	/* when to try again */
+	int		 refused;	/* it does not fit, or the file does not */
+	int		 prepared;	/* how often SQLite did it again */
+};
 
 struct lite {
 	sqlite3		*read;
 	sqlite3		*write;		/* NULL: nothing writes, or it can't */
-	sqlite3_stmt	**statement;	/* by slot */
-	int		*broken;	/* by slot: it was refused when prepared */
+	struct statement *statement;	/* by slot */
+	uint64_t	 retry_ms;	/* when to try to open again */
+	int		 silent;	/* it was said that it cannot be opened */
 	uint64_t	 deadline_ms;
+	uint64_t	 busy_ms;	/* when to stop waiting for a lock */
 	char		 dir[PATH_LEN_MAX];
 };
 
@@ -42,7 +55,7 @@ on_progress(void *arg)
 	return l->deadline_ms != 0 && now_ms() >= l->deadline_ms;
 }
 
-/* Another process holds the lock: wait in small steps, not past the deadline. */
+/* Another process holds the lock: wait in small steps, and not for long. */
 static int
 on_busy(void *arg, int count)
 {
@@ -50,7 +63,7 @@ on_busy(void *arg, int count)
 	const struct lite *l = arg;
 
 	(void)count;
-	if (l->deadline_ms == 0 || now_ms() >= l->deadline_ms)
+	if (now_ms() >= l->busy_ms)
 		return 0;
 	(void)nanosleep(&step, NULL);
 	return 1;
@@ -103,6 +116,21 @@ say_error(const struct source *s, sqlite3 *db, const char *what)
 	    sqlite3_errmsg(db))));
 }
 
+static void
+set_limits(sqlite3 *db)
+{
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0,
+	    NULL);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LIKE_MAX);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+	(void)sqlite3_exec(db, "PRAGMA temp_store = MEMORY; "
+	    "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+}
+
 static sqlite3 *
 open_one(struct source *s, struct lite *l, int writes)
 {
@@ -111,23 +139,20 @@ open_one(struct source *s, struct lite *l, int writes)
 	    (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
 
 	if (sqlite3_open_v2(s->target, &db, flags, NULL) != SQLITE_OK) {
-		say_error(s, db, "cannot be opened");
+		if (!l->silent)
+			say_error(s, db, "cannot be opened");
+		l->silent = 1;
 		(void)sqlite3_close(db);
 		return NULL;
 	}
-	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0,
-	    NULL);
-	(void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
-	(void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-	(void)sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
-	(void)sqlite3_exec(db, "PRAGMA temp_store = MEMORY; "
-	    "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+	set_limits(db);
 	(void)sqlite3_set_authorizer(db,
 	    writes ? authorize_write : authorize_read, NULL);
 	(void)sqlite3_busy_handler(db, on_busy, l);
 	sqlite3_progress_handler(db, PROGRESS_STEPS, on_progress, l);
+	if (writes && sqlite3_db_readonly(db, "main") == 1)
+		log_warn("source %s: %s cannot be written by this user: its "
+		    "tools that write will fail", s->name, s->target);
 	return db;
 }
 
@@ -145,56 +170,130 @@ columns_differ(sqlite3_stmt *st)
 	return 1;
 }
 
+/* Whether another statement follows: it would never be run, unseen. */
 static int
+more_follows(sqlite3 *db, const char *tail)
+{
+	sqlite3_stmt *st = NULL;
+	int more;
+
+	if (tail == NULL)
+		return 0;
+	more = sqlite3_prepare_v2(db, tail, -1, &st, NULL) != SQLITE_OK ||
+	    st != NULL;
+	(void)sqlite3_finalize(st);
+	return more;
+}
+
+/* What speaks against a prepared statement; NULL: nothing. */
+static const char *
+refusal(sqlite3 *db, sqlite3_stmt *st, const struct tool *t, const char *tail)
+{
+	if (st == NULL)
+		return "its statement is empty";
+	if (!t->writes && !sqlite3_stmt_readonly(st))
+		return "it writes and is not declared `writes'";
+	if (sqlite3_bind_parameter_count(st) != (int)t->nbinds)
+		return "its parameters are not those of its statement";
+	if (!columns_differ(st))
+		return "two of its columns have one name";
+	if (more_follows(db, tail))
+		return "it has more than one statement";
+	return NULL;
+}
+
+/* A connection that went bad: the next call opens the file again. */
+static void
+close_one(struct source *s, struct lite *l, int writes)
+{
+	sqlite3 **db = writes ? &l->write : &l->read;
+	uint32_t i;
+
+	for (i = 0; i < s->ntools; i++)
+		if (s->tools[i]->writes == writes) {
+			(void)sqlite3_finalize(l->statement[i].st);
+			memset(&l->statement[i], 0, sizeof(l->statement[i]));
+		}
+	(void)sqlite3_close(*db);
+	*db = NULL;
+	l->retry_ms = now_ms() + RETRY_MS;
+}
+
+/* Whether the file is to blame, and not the statement. */
+static int
+file_failed(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static void
 prepare_tool(struct source *s, struct lite *l, const struct tool *t)
 {
+	struct statement *to = &l->statement[t->slot];
 	sqlite3 *db = t->writes ? l->write : l->read;
 	sqlite3_stmt *st = NULL;
+	const char *tail = NULL, *why;
+	int code;
 
-	if (db == NULL)
-		return -1;
-	if (sqlite3_prepare_v3(db, t->sql, -1, SQLITE_PREPARE_PERSISTENT, &st,
-	    NULL) != SQLITE_OK) {
-		log_warn("tool %s: its statement is refused", t->name);
+	if (db == NULL || to->st != NULL || now_ms() < to->retry_ms)
+		return;
+	l->busy_ms = now_ms() + BUSY_MS;
+	code = sqlite3_prepare_v3(db, t->sql, -1, SQLITE_PREPARE_PERSISTENT,
+	    &st, &tail);
+	to->refused = 0;
+	if (code != SQLITE_OK && file_failed(code)) {
+		if (!l->silent)
+			say_error(s, db, "cannot be read");
+		l->silent = 1;
+		close_one(s, l, t->writes);
+		return;
+	}
+	if (code == SQLITE_BUSY)
+		return;
+	/* The file may come to fit the tool: a table that is made later. */
+	to->retry_ms = now_ms() + 5 * RETRY_MS;
+	to->refused = 1;
+	if (code != SQLITE_OK) {
 		say_error(s, db, t->name);
-		l->broken[t->slot] = 1;
-		return -1;
+		log_warn("tool %s: its statement is refused", t->name);
+		return;
 	}
-	if (st == NULL || (!t->writes && !sqlite3_stmt_readonly(st)) ||
-	    !columns_differ(st)) {
-		log_warn("tool %s: refused: %s", t->name,
-		    st == NULL ? "its statement is empty" :
-		    !t->writes && !sqlite3_stmt_readonly(st) ?
-		    "it writes and is not declared `writes'" :
-		    "two of its columns have one name");
+	if ((why = refusal(db, st, t, tail)) != NULL) {
+		log_warn("tool %s: refused: %s", t->name, why);
 		(void)sqlite3_finalize(st);
-		l->broken[t->slot] = 1;
-		return -1;
+		return;
 	}
-	l->broken[t->slot] = 0;
-	l->statement[t->slot] = st;
-	return 0;
+	to->st = st;
+	to->refused = 0;
+	l->silent = 0;
+	to->prepared = sqlite3_stmt_status(st, SQLITE_STMTSTATUS_REPREPARE, 0);
 }
 
 /* Opens what is not open, so that a file that came later is found. */
 static void
 open_all(struct source *s, struct lite *l)
 {
+	uint64_t now = now_ms();
 	uint32_t i;
 
-	if (l->read == NULL)
-		l->read = open_one(s, l, 0);
-	if (l->write == NULL && s->writes) {
-		l->write = open_one(s, l, 1);
-		if (l->write != NULL &&
-		    sqlite3_db_readonly(l->write, "main") == 1)
-			log_warn("source %s: %s cannot be written by this "
-			    "user: its tools that write will fail", s->name,
-			    s->target);
+	if (now >= l->retry_ms) {
+		if (l->read == NULL)
+			l->read = open_one(s, l, 0);
+		if (l->write == NULL && s->writes && l->read != NULL)
+			l->write = open_one(s, l, 1);
+		if (l->read == NULL || (s->writes && l->write == NULL))
+			l->retry_ms = now + RETRY_MS;
 	}
 	for (i = 0; i < s->ntools; i++)
-		if (l->statement[i] == NULL && !l->broken[i])
-			(void)prepare_tool(s, l, s->tools[i]);
+		prepare_tool(s, l, s->tools[i]);
 }
 
 static int
@@ -209,14 +308,14 @@ lite_prepare(struct source *s, struct sandbox_needs *needs)
 	s->state = l;
 	if (strlcpy(path, s->target, sizeof(path)) >= sizeof(path))
 		return -1;
-	l->statement = calloc(s->ntools + 1, sizeof(sqlite3_stmt *));
-	l->broken = calloc(s->ntools + 1, sizeof(int));
-	if (l->statement == NULL || l->broken == NULL)
+	l->statement = calloc(s->ntools + 1, sizeof(*l->statement));
+	if (l->statement == NULL)
 		return -1;
 	strlcpy(l->dir, dirname(path), sizeof(l->dir));
 	/* It opens /dev/urandom on first use: now, not in the sandbox. */
 	(void)sqlite3_initialize();
 	sqlite3_randomness(sizeof(junk), junk);
+	(void)sqlite3_hard_heap_limit64(HEAP_MAX);
 	/* The journal and the WAL stand beside the file. */
 	sandbox_path(needs, l->dir, s->writes ? SANDBOX_WRITE : SANDBOX_READ);
 	open_all(s, l);
@@ -293,11 +392,14 @@ add_row(struct call *c, sqlite3_stmt *st)
 static void
 fail_by_code(struct source *s, struct call *c, sqlite3 *db, int code)
 {
-	c->may_have_run = 0;	/* a statement that failed is rolled back */
+	/*
+	 * A statement that failed is rolled back; only of a disk that fails
+	 * under a commit nobody knows.
+	 */
+	if ((code & 0xff) != SQLITE_IOERR)
+		c->may_have_run = 0;
 	switch (code & 0xff) {
 	case SQLITE_INTERRUPT:
-		call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
-		return;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
@@ -307,32 +409,57 @@ fail_by_code(struct source *s, struct call *c, sqlite3 *db, int code)
 		    "breaks a rule of the data.", sizeof(c->message));
 		call_fail(c, OUTCOME_INVALID_INPUT, REASON_SOURCE_ERROR);
 		return;
-	case SQLITE_CANTOPEN:
-	case SQLITE_IOERR:
-	case SQLITE_FULL:
-	case SQLITE_NOTADB:
-	case SQLITE_CORRUPT:
+	case SQLITE_MISMATCH:
+	case SQLITE_RANGE:
+		strlcpy(c->message, "The database cannot work with these "
+		    "arguments.", sizeof(c->message));
+		call_fail(c, OUTCOME_INVALID_INPUT, REASON_SOURCE_ERROR);
+		return;
+	default:
+		break;
+	}
+	if (code != SQLITE_SCHEMA)
 		say_error(s, db, c->tool->name);
+	/* Whoever mends a file, or its mode, need not restart us. */
+	if (file_failed(code) || (code & 0xff) == SQLITE_READONLY)
+		close_one(s, s->state, c->tool->writes);
+	if (!c->may_have_run && (file_failed(code) ||
+	    (code & 0xff) == SQLITE_FULL)) {
 		c->retry_after = 5;
 		call_fail(c, OUTCOME_SOURCE_UNAVAILABLE, REASON_SOURCE_LOST);
 		return;
-	default:
-		say_error(s, db, c->tool->name);
-		call_fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR);
-		return;
 	}
+	if (c->may_have_run)
+		strlcpy(c->message, "The database failed while the call ran: "
+		    "it may have taken effect. Do not repeat it before you "
+		    "have looked.", sizeof(c->message));
+	call_fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR);
+}
+
+/* The schema changed under a statement: it has its columns anew. */
+static int
+still_good(struct statement *to)
+{
+	int n = sqlite3_stmt_status(to->st, SQLITE_STMTSTATUS_REPREPARE, 0);
+
+	if (n == to->prepared)
+		return 1;
+	to->prepared = n;
+	return columns_differ(to->st);
 }
 
 /* Every row is stepped through, kept or not: a write is done only then. */
 static int
-step_all(struct call *c, sqlite3_stmt *st)
+step_all(struct call *c, struct statement *to)
 {
 	int code;
 
 	render_begin(c);
-	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+	while ((code = sqlite3_step(to->st)) == SQLITE_ROW) {
+		if (c->rows == 0 && !still_good(to))
+			return SQLITE_SCHEMA;
 		if (!c->truncated)
-			add_row(c, st);
+			add_row(c, to->st);
 		else if (!c->tool->writes) {
 			code = SQLITE_DONE;
 			break;
@@ -342,44 +469,59 @@ step_all(struct call *c, sqlite3_stmt *st)
 	return code;
 }
 
+static struct statement *
+statement_of(struct source *s, struct call *c)
+{
+	struct lite *l = s->state;
+	struct statement *to = &l->statement[c->tool->slot];
+
+	if (to->st == NULL)
+		open_all(s, l);
+	if (to->st != NULL)
+		return to;
+	if (!to->refused) {
+		c->retry_after = 5;
+		call_fail(c, OUTCOME_SOURCE_UNAVAILABLE, REASON_SOURCE_LOST);
+	} else {
+		call_fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR);
+	}
+	return NULL;
+}
+
 static void
 lite_run(struct source *s, struct call *c)
 {
 	struct lite *l = s->state;
 	const struct tool *t = c->tool;
-	sqlite3_stmt *st;
-	sqlite3 *db;
+	struct statement *to;
 	uint32_t i;
 	int code = SQLITE_OK;
 
-	if (l->statement[t->slot] == NULL)
-		open_all(s, l);
-	db = t->writes ? l->write : l->read;
-	if ((st = l->statement[t->slot]) == NULL) {
-		if (db == NULL) {
-			c->retry_after = 5;
-			call_fail(c, OUTCOME_SOURCE_UNAVAILABLE,
-			    REASON_SOURCE_LOST);
-		} else {
-			call_fail(c, OUTCOME_INTERNAL_ERROR,
-			    REASON_SOURCE_ERROR);
-		}
+	if ((to = statement_of(s, c)) == NULL)
 		return;
-	}
 	l->deadline_ms = c->deadline_ms;
+	l->busy_ms = now_ms() + BUSY_MS;
+	if (l->busy_ms > c->deadline_ms)
+		l->busy_ms = c->deadline_ms;
 	for (i = 0; i < t->nbinds && code == SQLITE_OK; i++)
-		code = bind_one(st, (int)i + 1, c, &c->bound[i]);
+		code = bind_one(to->st, (int)i + 1, c, &c->bound[i]);
 	if (code == SQLITE_OK) {
 		c->may_have_run = t->writes;
-		code = step_all(c, st);
+		code = step_all(c, to);
 	}
-	(void)sqlite3_reset(st);
-	(void)sqlite3_clear_bindings(st);
+	(void)sqlite3_reset(to->st);
+	(void)sqlite3_clear_bindings(to->st);
 	l->deadline_ms = 0;
+	if (code == SQLITE_SCHEMA) {
+		log_warn("tool %s: refused: the file changed, and two of its "
+		    "columns have one name", t->name);
+		(void)sqlite3_finalize(to->st);
+		memset(to, 0, sizeof(*to));
+	}
 	if (code == SQLITE_DONE)
 		call_done(c);
 	else
-		fail_by_code(s, c, db, code);
+		fail_by_code(s, c, t->writes ? l->write : l->read, code);
 }
 
 static void

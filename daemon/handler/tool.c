@@ -92,7 +92,8 @@ configure_source(const struct frame *f)
 	}
 	s->nsessions = m.sessions;
 	explicit_bzero(&m, sizeof(m));
-	if (s->name == NULL || s->target == NULL || s->timeout_ms == 0)
+	if (s->name == NULL || s->target == NULL || s->timeout_ms == 0 ||
+	    s->connect_timeout_ms == 0)
 		return -1;
 	nsources++;
 	return 0;
@@ -105,6 +106,7 @@ configure_bind(struct bind *b, struct slice text)
 	    (text.ptr[0] != 'p' && text.ptr[0] != 'c'))
 		return -1;
 	b->of_caller = text.ptr[0] == 'c';
+	b->param = PARAM_NONE;
 	text.ptr += 2;
 	text.len -= 2;
 	return (b->name = slice_dup(text)) == NULL ? -1 : 0;
@@ -192,6 +194,21 @@ tools_configure(const struct frame *f)
 	}
 }
 
+/* A statement must not be given another value for one that is not there. */
+static int
+binds_complete(const struct tool *t)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->nbinds; i++)
+		if (!t->binds[i].of_caller && t->binds[i].param == PARAM_NONE) {
+			log_warn("tool %s: no parameter %s", t->name,
+			    t->binds[i].name);
+			return -1;
+		}
+	return 0;
+}
+
 int
 tools_complete(void)
 {
@@ -203,6 +220,8 @@ tools_complete(void)
 		return -1;
 	}
 	for (i = 0; i < ntools; i++) {
+		if (binds_complete(&tools[i]) == -1)
+			return -1;
 		at = hash(slice_of(tools[i].name)) % table_size;
 		while (table[at] != NULL)
 			at = (at + 1) % table_size;

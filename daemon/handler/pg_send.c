@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * What is put into a connection's pipeline: statements prepared once,
- * arguments bound as text, groups that end with a Sync.  See
- * source_postgres.c for who shares a group with whom.
+ * What is asked on a connection.  Reads without settings of the session share
+ * a group: one Sync a loop turn.  Everything else has groups of its own, so
+ * that an error takes nobody with it.
+ *
+ * A transaction is two groups: BEGIN, settings, statement, Sync, then COMMIT
+ * and Sync.  Where the first fails its rest is skipped and the COMMIT becomes
+ * a rollback, so that the connection is clean whatever happened.
  */
 
 #include <stdio.h>
 
 #include "../../common/log.h"
-#include "postgres.h"
+#include "pg.h"
+
+#define OPS_KEPT	1024
+
+#define STATEMENT_NAME	32	/* bytes of "t1023_4294967295" */
+
+static TAILQ_HEAD(op_list, op) spare = TAILQ_HEAD_INITIALIZER(spare);
+static size_t nspare;
 
 static const Oid param_oids[PARAM_TYPE_MAX] = {
 	[PARAM_INTEGER] = 20, [PARAM_NUMBER] = 701, [PARAM_STRING] = 25,
@@ -23,17 +34,57 @@ static struct op *
 op_add(struct conn *cn, enum op_kind kind, struct call *call,
     const struct tool *tool)
 {
-	struct op *op;
+	struct op *op = TAILQ_FIRST(&spare);
 
-	if ((op = calloc(1, sizeof(*op))) == NULL)
+	if (op != NULL) {
+		TAILQ_REMOVE(&spare, op, entry);
+		nspare--;
+	} else if ((op = malloc(sizeof(*op))) == NULL) {
 		fatal("out of memory");
+	}
+	memset(op, 0, sizeof(*op));
 	op->kind = kind;
 	op->call = call;
 	op->tool = tool;
+	op->timeout_ms = kind == OP_QUERY ? tool->timeout_ms :
+	    cn->source->timeout_ms;
+	if (TAILQ_EMPTY(&cn->ops))
+		cn->head_ms = now_ms();
 	TAILQ_INSERT_TAIL(&cn->ops, op, entry);
 	if (kind != OP_SYNC)
 		cn->need_sync = 1;
 	return op;
+}
+
+void
+op_end(struct conn *cn, struct op *op)
+{
+	TAILQ_REMOVE(&cn->ops, op, entry);
+	cn->head_ms = now_ms();
+	if (nspare < OPS_KEPT) {
+		TAILQ_INSERT_HEAD(&spare, op, entry);
+		nspare++;
+	} else {
+		free(op);
+	}
+}
+
+void
+pg_hold(struct conn *cn, struct call *c)
+{
+	(void)op_add(cn, OP_SIDE, c, NULL);
+}
+
+void
+pg_forget(struct conn *cn, const struct call *c)
+{
+	struct op *op;
+
+	TAILQ_FOREACH(op, &cn->ops, entry)
+		if (op->call == c)
+			op->call = NULL;
+	cn->calls--;
+	cn->writes -= c->tool->writes != 0;
 }
 
 int
@@ -47,6 +98,8 @@ pg_sync(struct conn *cn)
 	(void)op_add(cn, OP_SYNC, NULL, NULL);
 	return 0;
 }
+
+/* ---- pieces ------------------------------------------------------------ */
 
 static int
 send_text(struct conn *cn, struct call *c, enum op_kind kind, const char *sql)
@@ -65,18 +118,20 @@ send_config(struct conn *cn, struct call *c, const char *name,
 	static const Oid types[2] = { 25, 25 };
 
 	if (PQsendQueryParams(cn->pg, local ?
-	    "SELECT set_config($1, $2, true)" :
-	    "SELECT set_config($1, $2, false)", 2, types, values, NULL, NULL,
-	    0) != 1)
+	    "SELECT pg_catalog.set_config($1, $2, true)" :
+	    "SELECT pg_catalog.set_config($1, $2, false)", 2, types, values,
+	    NULL, NULL, 0) != 1)
 		return -1;
 	(void)op_add(cn, OP_SIDE, c, NULL);
 	return 0;
 }
 
 static void
-statement_name(char *out, size_t size, const struct tool *t)
+statement_name(char *out, size_t size, const struct conn *cn,
+    const struct tool *t)
 {
-	(void)snprintf(out, size, "t%u", t->slot);
+	(void)snprintf(out, size, "t%u_%u", t->slot,
+	    cn->statement[t->slot].version);
 }
 
 static Oid
@@ -86,17 +141,19 @@ oid_of(const struct tool *t, uint32_t i)
 	    param_oids[t->params[t->binds[i].param].type];
 }
 
-/* In a group of its own: a statement that is refused aborts nobody. */
 int
 pg_send_prepare(struct conn *cn, const struct tool *t)
 {
+	struct pg_statement *st = &cn->statement[t->slot];
 	Oid types[BINDS_MAX];
-	char name[16];
+	char name[STATEMENT_NAME];
 	uint32_t i;
 
 	for (i = 0; i < t->nbinds; i++)
 		types[i] = oid_of(t, i);
-	statement_name(name, sizeof(name), t);
+	/* Under a new name each time: the old one may or may not be there. */
+	st->version++;
+	statement_name(name, sizeof(name), cn, t);
 	if (pg_sync(cn) == -1 ||
 	    PQsendPrepare(cn->pg, name, t->sql, (int)t->nbinds, types) != 1)
 		return -1;
@@ -104,7 +161,8 @@ pg_send_prepare(struct conn *cn, const struct tool *t)
 	if (PQsendDescribePrepared(cn->pg, name) != 1)
 		return -1;
 	(void)op_add(cn, OP_DESCRIBE, NULL, t);
-	cn->prepared[t->slot] = 1;
+	st->state = STATEMENT_ASKED;
+	cn->preparing++;
 	return pg_sync(cn);
 }
 
@@ -113,13 +171,13 @@ send_statement(struct conn *cn, struct call *c)
 {
 	const char *values[BINDS_MAX];
 	const struct tool *t = c->tool;
-	char name[16];
+	char name[STATEMENT_NAME];
 	uint32_t i;
 
 	for (i = 0; i < t->nbinds; i++)
 		values[i] = c->bound[i].null ? NULL :
 		    (const char *)c->arena.data + c->bound[i].at;
-	statement_name(name, sizeof(name), t);
+	statement_name(name, sizeof(name), cn, t);
 	if (PQsendQueryPrepared(cn->pg, name, (int)t->nbinds, values, NULL,
 	    NULL, 0) != 1)
 		return -1;
@@ -132,20 +190,23 @@ send_timeout(struct conn *cn, struct call *c, int local)
 {
 	char text[16];
 
-	if (!local && cn->timeout_ms == (int64_t)c->tool->timeout_ms)
-		return 0;
-	if (local && c->tool->timeout_ms == cn->source->timeout_ms &&
-	    cn->timeout_ms == (int64_t)c->tool->timeout_ms)
+	if (cn->timeout_ms == (int64_t)c->tool->timeout_ms)
 		return 0;
 	(void)snprintf(text, sizeof(text), "%u", c->tool->timeout_ms);
-	if (!local)
-		cn->timeout_ms = c->tool->timeout_ms;
-	return send_config(cn, local ? c : NULL, "statement_timeout", text,
-	    local);
+	if (local)
+		return send_config(cn, c, "statement_timeout", text, 1);
+	/* A group of its own: an error behind it must not take it back. */
+	if (pg_sync(cn) == -1 ||
+	    send_config(cn, NULL, "statement_timeout", text, 0) == -1)
+		return -1;
+	cn->timeout_ms = c->tool->timeout_ms;
+	return pg_sync(cn);
 }
 
+/* ---- a call ------------------------------------------------------------ */
+
 static int
-send_transaction(struct conn *cn, struct call *c)
+send_settings(struct conn *cn, struct call *c)
 {
 	const struct source *s = cn->source;
 	struct slice value;
@@ -153,12 +214,8 @@ send_transaction(struct conn *cn, struct call *c)
 	uint32_t i;
 	int rc;
 
-	if (pg_sync(cn) == -1 || send_text(cn, c, OP_SIDE, c->tool->writes ?
-	    "BEGIN READ WRITE" : "BEGIN READ ONLY") == -1 ||
-	    send_timeout(cn, c, 1) == -1)
-		return -1;
 	for (i = 0; i < s->nsessions; i++) {
-		/* Authd lets nobody through who lacks one; still: no NULL. */
+		/* Authd lets nobody through who lacks one; still: not unset. */
 		if (identity_value(&c->identity,
 		    slice_of(s->session[i].value), &value) == -1)
 			value = slice_of("");
@@ -169,7 +226,16 @@ send_transaction(struct conn *cn, struct call *c)
 		if (rc == -1)
 			return -1;
 	}
-	if (send_statement(cn, c) == -1 || pg_sync(cn) == -1 ||
+	return 0;
+}
+
+static int
+send_transaction(struct conn *cn, struct call *c)
+{
+	if (pg_sync(cn) == -1 || send_text(cn, c, OP_SIDE, c->tool->writes ?
+	    "BEGIN READ WRITE" : "BEGIN READ ONLY") == -1 ||
+	    send_timeout(cn, c, 1) == -1 || send_settings(cn, c) == -1 ||
+	    send_statement(cn, c) == -1 || pg_sync(cn) == -1 ||
 	    send_text(cn, c, OP_COMMIT, "COMMIT") == -1)
 		return -1;
 	return pg_sync(cn);
@@ -180,10 +246,8 @@ pg_send_call(struct conn *cn, struct call *c)
 {
 	if (c->tool->writes || cn->source->nsessions > 0)
 		return send_transaction(cn, c);
-	if (c->alone && pg_sync(cn) == -1)
-		return -1;
-	if (send_timeout(cn, c, 0) == -1 || send_statement(cn, c) == -1)
+	if ((c->alone && pg_sync(cn) == -1) || send_timeout(cn, c, 0) == -1 ||
+	    send_statement(cn, c) == -1)
 		return -1;
 	return c->alone ? pg_sync(cn) : 0;
 }
-

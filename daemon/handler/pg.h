@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What the files of the Postgres source offer each other: pg_dsn.c how to
+ * reach the server, pg_conn.c the life of one connection, pg_send.c what is
+ * asked on it, pg_result.c what comes back, pg_value.c one value as JSON,
+ * source_postgres.c which connection serves which call.
+ */
+
+#ifndef HANDLER_PG_H
+#define HANDLER_PG_H
+
+#include <event2/event.h>
+#include <libpq-fe.h>
+
+#include "source.h"
+
+#define DEPTH_MAX	64	/* calls in flight on one connection */
+#define WAITING_MAX	1024	/* calls that wait for a connection */
+#define GRACE_MS	500	/* over a timeout, for the server's own */
+#define BACKOFF_MIN_MS	100
+#define BACKOFF_MAX_MS	5000
+#define STEADY_MS	1000	/* up so long: its loss is no failed attempt */
+#define REPREPARE_MS	5000	/* a refused statement is tried so often */
+#define DRAIN_MS	1000	/* rows that nobody wants are read so long */
+
+enum op_kind {
+	OP_QUERY,		/* the tool's statement */
+	OP_SIDE,		/* something around it */
+	OP_COMMIT,		/* its end */
+	OP_PREPARE,
+	OP_DESCRIBE,
+	OP_SYNC
+};
+
+/* One thing that was asked and whose results are awaited, in order. */
+struct op {
+	TAILQ_ENTRY(op)	 entry;
+	enum op_kind	 kind;
+	struct call	*call;		/* NULL: none, or answered already */
+	const struct tool *tool;	/* NULL: nothing of a tool's */
+	uint32_t	 timeout_ms;
+	int		 started;	/* a result of it was seen */
+	int		 single;	/* its rows come one by one */
+	int		 begun;		/* its rows are being rendered */
+	uint64_t	 drain_ms;	/* its rows are unwanted from then on */
+};
+
+enum statement_state {
+	STATEMENT_NONE,
+	STATEMENT_ASKED,	/* no word of the server yet */
+	STATEMENT_GOOD,
+	STATEMENT_REFUSED
+};
+
+struct pg_statement {
+	enum statement_state	 state;
+	uint32_t		 version;	/* of its name */
+	uint64_t		 retry_ms;	/* refused: when to try again */
+};
+
+enum conn_state {
+	CONN_DOWN,
+	CONN_CONNECTING,
+	CONN_PREPARING,		/* its statements are being prepared */
+	CONN_UP
+};
+
+struct conn {
+	struct source	*source;
+	PGconn		*pg;
+	enum conn_state	 state;
+	struct event	*reading, *writing, *timer;
+	TAILQ_HEAD(, op) ops;
+	uint32_t	 calls;		/* in flight and not answered */
+	uint32_t	 writes;	/* of them, those that write */
+	uint32_t	 preparing;	/* statements without a word yet */
+	int		 need_sync;	/* something was asked since the last */
+	int64_t		 timeout_ms;	/* of the session; -1: not known */
+	uint64_t	 head_ms;	/* since when the first op is first */
+	uint64_t	 up_ms;		/* since when it is up */
+	uint32_t	 backoff_ms;
+	int		 failed;	/* the last attempt did */
+	struct pg_statement *statement;	/* by slot */
+	int		 lost;		/* to be dropped at the turn's end */
+	const char	*why;		/* static text; NULL: ask libpq */
+};
+
+struct postgres {
+	struct conn		*conns;
+	char			*options;	/* for the server */
+	TAILQ_HEAD(, call)	 waiting;
+	uint32_t		 nwaiting;
+};
+
+/* pg_dsn.c */
+int	pg_dsn_needs(struct source *, struct sandbox_needs *);
+PGconn	*pg_dsn_connect(struct source *);
+
+/* pg_conn.c */
+int	pg_conn_init(struct conn *, struct source *);
+void	pg_connect(struct conn *);
+/* Marks it: it is dropped at the end of the turn, its calls end or move. */
+void	pg_give_up(struct conn *, const char *why);
+/* Drops it where it is marked. */
+void	pg_conn_drop(struct conn *);
+/* One Sync and one send for what was asked in this turn. */
+void	pg_conn_flush(struct conn *);
+void	pg_say(const struct conn *, const char *what, const char *error);
+/* The last statement has been prepared or refused. */
+void	pg_conn_prepared(struct conn *);
+
+/* pg_send.c */
+/* Sending failed on the way: the call is to be found when it is dropped. */
+void	pg_hold(struct conn *, struct call *);
+/* The call is (to be) answered: what still comes for it is not awaited. */
+void	pg_forget(struct conn *, const struct call *);
+void	op_end(struct conn *, struct op *);
+int	pg_sync(struct conn *);
+int	pg_send_prepare(struct conn *, const struct tool *);
+int	pg_send_call(struct conn *, struct call *);
+
+/* pg_result.c */
+void	pg_process(struct conn *);
+
+/* pg_value.c */
+void	pg_add_value(struct buffer *, const PGresult *, int row, int column);
+
+/* source_postgres.c */
+void	pg_run(struct source *, struct call *);
+/* Puts it among those that wait; gives connections to those that can. */
+void	pg_wait(struct source *, struct call *);
+void	pg_dispatch(struct source *);
+
+#endif

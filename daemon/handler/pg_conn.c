@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The life of one connection to Postgres: it is made, its statements are
+ * prepared, it serves, it is lost and made again, with a growing pause where
+ * that fails.  A connection is dropped at one place only, at the end of a
+ * loop turn, so that nobody's hands are on it.
+ */
+
+#include <stdio.h>
+
+#include "../../common/log.h"
+#include "pg.h"
+
+void
+pg_say(const struct conn *cn, const char *what, const char *error)
+{
+	char safe[256];
+	size_t len;
+
+	log_safe(safe, sizeof(safe), slice_of(error));
+	/* libpq ends its messages with a newline, which is '?' by now. */
+	len = strlen(safe);
+	if (len > 0 && safe[len - 1] == '?')
+		safe[len - 1] = '\0';
+	log_warn("source %s: %s: %s", cn->source->name, what, safe);
+}
+
+static void
+arm_timer(struct conn *cn, uint32_t ms)
+{
+	struct timeval tv = { (time_t)(ms / 1000),
+	    (suseconds_t)(ms % 1000 * 1000) };
+
+	(void)evtimer_add(cn->timer, &tv);
+}
+
+static void
+drop_events(struct conn *cn)
+{
+	if (cn->reading != NULL)
+		event_free(cn->reading);
+	if (cn->writing != NULL)
+		event_free(cn->writing);
+	cn->reading = cn->writing = NULL;
+}
+
+/* ---- losing one -------------------------------------------------------- */
+
+static void
+schedule_connect(struct conn *cn)
+{
+	cn->state = CONN_DOWN;
+	if (!cn->failed) {
+		/* It was good: try at once, not all in the same instant. */
+		cn->backoff_ms = 0;
+		arm_timer(cn, arc4random_uniform(20));
+		return;
+	}
+	cn->backoff_ms = cn->backoff_ms == 0 ? BACKOFF_MIN_MS :
+	    cn->backoff_ms * 2;
+	if (cn->backoff_ms > BACKOFF_MAX_MS)
+		cn->backoff_ms = BACKOFF_MAX_MS;
+	arm_timer(cn, cn->backoff_ms / 2 +
+	    arc4random_uniform(cn->backoff_ms / 2 + 1));
+}
+
+/* A call that was on it: reads move on once, a write must not. */
+static void
+call_lost(struct source *s, struct call *c)
+{
+	int late = now_ms() >= c->deadline_ms;
+
+	if (c->failed) {
+		/* Of a write, too: what failed cannot be committed. */
+		c->may_have_run = 0;
+		call_fail(c, c->outcome, c->reason);
+		return;
+	}
+	if (!c->tool->writes) {
+		if (c->tries == 1 && !late) {
+			c->alone = 1;
+			pg_run(s, c);
+			return;
+		}
+		c->retry_after = late ? 0 : 1;
+		call_fail(c, late ? OUTCOME_TIMEOUT :
+		    OUTCOME_SOURCE_UNAVAILABLE,
+		    late ? REASON_SOURCE_TIMEOUT : REASON_SOURCE_LOST);
+		return;
+	}
+	strlcpy(c->message, "The connection to the database was lost while "
+	    "the call ran: it may have taken effect. Do not repeat it before "
+	    "you have looked.", sizeof(c->message));
+	call_fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_LOST);
+}
+
+/* Empties the list of ops.  Returns how many calls are in `lost'. */
+static uint32_t
+collect_calls(struct conn *cn, struct call *lost[DEPTH_MAX])
+{
+	struct call *last = NULL;
+	struct op *op;
+	uint32_t n = 0;
+
+	while ((op = TAILQ_FIRST(&cn->ops)) != NULL) {
+		/* The ops of one call stand next to each other. */
+		if (op->call != NULL && op->call != last && n < DEPTH_MAX) {
+			last = op->call;
+			lost[n++] = last;
+		}
+		op_end(cn, op);
+	}
+	return n;
+}
+
+static void
+conn_lost(struct conn *cn)
+{
+	struct source *s = cn->source;
+	struct call *lost[DEPTH_MAX];
+	const char *why = cn->why;
+	uint32_t n, i;
+
+	if (why == NULL)
+		why = cn->pg == NULL ? "out of memory" :
+		    PQerrorMessage(cn->pg);
+	if (cn->state == CONN_UP || cn->state == CONN_PREPARING)
+		pg_say(cn, "connection lost", why);
+	else if (!cn->failed)
+		pg_say(cn, "cannot connect", why);
+	cn->failed = cn->state != CONN_UP || now_ms() - cn->up_ms < STEADY_MS;
+	cn->lost = 0;
+	cn->why = NULL;
+	drop_events(cn);
+	n = collect_calls(cn, lost);
+	PQfinish(cn->pg);
+	cn->pg = NULL;
+	cn->calls = cn->writes = cn->preparing = 0;
+	schedule_connect(cn);
+	for (i = 0; i < n; i++)
+		call_lost(s, lost[i]);
+	pg_dispatch(s);
+}
+
+void
+pg_give_up(struct conn *cn, const char *why)
+{
+	if (cn->lost)
+		return;
+	cn->lost = 1;
+	cn->why = why;
+	/* There is to be another turn, whoever noticed it and when. */
+	event_active(cn->timer, EV_TIMEOUT, 0);
+}
+
+void
+pg_conn_drop(struct conn *cn)
+{
+	if (cn->lost)
+		conn_lost(cn);
+}
+
+/* ---- serving ----------------------------------------------------------- */
+
+static void
+flush_conn(struct conn *cn)
+{
+	int rc = PQflush(cn->pg);
+
+	if (rc == -1)
+		pg_give_up(cn, NULL);
+	else if (rc == 1)
+		(void)event_add(cn->writing, NULL);
+}
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *cn = arg;
+
+	(void)fd;
+	if (cn->lost || cn->pg == NULL)
+		return;
+	if ((what & EV_READ) && PQconsumeInput(cn->pg) != 1) {
+		/* What came before the end may still hold answers. */
+		pg_process(cn);
+		pg_give_up(cn, NULL);
+		return;
+	}
+	pg_process(cn);
+	if (PQstatus(cn->pg) != CONNECTION_OK)
+		pg_give_up(cn, NULL);
+	if (cn->lost)
+		return;
+	if (cn->state == CONN_UP)
+		pg_dispatch(cn->source);
+	if (what & EV_WRITE)
+		flush_conn(cn);
+}
+
+void
+pg_conn_flush(struct conn *cn)
+{
+	if (cn->lost || cn->state < CONN_PREPARING || !cn->need_sync)
+		return;
+	if (pg_sync(cn) == -1)
+		pg_give_up(cn, NULL);
+	else
+		flush_conn(cn);
+}
+
+void
+pg_conn_prepared(struct conn *cn)
+{
+	if (cn->state != CONN_PREPARING)
+		return;
+	evtimer_del(cn->timer);
+	cn->state = CONN_UP;
+	cn->up_ms = now_ms();
+	cn->failed = 0;
+	cn->backoff_ms = 0;
+	log_debug("source %s: connected", cn->source->name);
+}
+
+/* ---- making one -------------------------------------------------------- */
+
+static void
+on_notice(void *arg, const PGresult *res)
+{
+	(void)arg;
+	(void)res;	/* a database may say what it likes: not in our log */
+}
+
+static void
+conn_prepare(struct conn *cn)
+{
+	struct source *s = cn->source;
+	uint32_t i;
+	int fd = PQsocket(cn->pg);
+
+	cn->reading = event_new(child.base, fd, EV_READ | EV_PERSIST,
+	    on_event, cn);
+	cn->writing = event_new(child.base, fd, EV_WRITE, on_event, cn);
+	if (cn->reading == NULL || cn->writing == NULL ||
+	    event_add(cn->reading, NULL) == -1)
+		fatal("out of memory");
+	cn->state = CONN_PREPARING;
+	cn->need_sync = 0;
+	cn->timeout_ms = s->timeout_ms;
+	memset(cn->statement, 0, s->ntools * sizeof(*cn->statement));
+	(void)PQsetNoticeReceiver(cn->pg, on_notice, NULL);
+	if (PQsetnonblocking(cn->pg, 1) != 0 ||
+	    PQenterPipelineMode(cn->pg) != 1) {
+		pg_give_up(cn, NULL);
+		return;
+	}
+	for (i = 0; i < s->ntools; i++)
+		if (pg_send_prepare(cn, s->tools[i]) == -1) {
+			pg_give_up(cn, NULL);
+			return;
+		}
+	flush_conn(cn);
+	if (s->ntools == 0)
+		pg_conn_prepared(cn);
+}
+
+static void	on_connecting(evutil_socket_t, short, void *);
+
+/* The socket may be another one after each step. */
+static void
+await(struct conn *cn, short what)
+{
+	drop_events(cn);
+	cn->reading = event_new(child.base, PQsocket(cn->pg), what,
+	    on_connecting, cn);
+	if (cn->reading == NULL || event_add(cn->reading, NULL) == -1)
+		pg_give_up(cn, "out of memory");
+}
+
+static void
+on_connecting(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *cn = arg;
+
+	(void)fd;
+	(void)what;
+	if (cn->lost)
+		return;
+	switch (PQconnectPoll(cn->pg)) {
+	case PGRES_POLLING_FAILED:
+		pg_give_up(cn, NULL);
+		break;
+	case PGRES_POLLING_OK:
+		drop_events(cn);
+		conn_prepare(cn);
+		break;
+	case PGRES_POLLING_READING:
+		await(cn, EV_READ);
+		break;
+	default:
+		await(cn, EV_WRITE);
+		break;
+	}
+}
+
+void
+pg_connect(struct conn *cn)
+{
+	struct source *s = cn->source;
+
+	cn->state = CONN_CONNECTING;
+	cn->pg = pg_dsn_connect(s);
+	if (cn->pg == NULL || PQstatus(cn->pg) == CONNECTION_BAD) {
+		pg_give_up(cn, NULL);
+		return;
+	}
+	arm_timer(cn, s->connect_timeout_ms);
+	await(cn, EV_WRITE);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *cn = arg;
+
+	(void)fd;
+	(void)what;
+	if (cn->lost)
+		return;
+	if (cn->state == CONN_DOWN)
+		pg_connect(cn);
+	else if (cn->state != CONN_UP)
+		pg_give_up(cn, "no connection within the connect timeout");
+}
+
+int
+pg_conn_init(struct conn *cn, struct source *s)
+{
+	cn->source = s;
+	TAILQ_INIT(&cn->ops);
+	cn->statement = calloc(s->ntools + 1, sizeof(*cn->statement));
+	cn->timer = evtimer_new(child.base, on_timer, cn);
+	return cn->statement == NULL || cn->timer == NULL ? -1 : 0;
+}
