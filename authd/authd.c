@@ -3,6 +3,7 @@
 /*
  * Authd: resolves credentials, checks rate and scope, mints tickets, and
  * tells auditd of every decision by a socketpair that no listener can touch.
+ * Here: its peers and its life.
  * It opens no file and no socket.  Listeners are taken to be hostile: a
  * question is measured, counted and answered once; what it says of itself
  * (peer, client, revision) is recorded and never decided on.
@@ -17,59 +18,19 @@
 #include "../common/log.h"
 #include "../common/ticket.h"
 #include "../pledge/sandbox.h"
-#include "authd.h"
+#include "issuer.h"
 
 struct listener {
 	struct asker		 who;
 	struct ticket_window	 asked;	/* question numbers, each once */
 };
 
-struct ticket_key {
-	uint32_t	instance;	/* of the handler */
-	uint32_t	generation;	/* 0: there is none */
-	uint64_t	serial;
-	uint8_t		key[KEY_LEN];
-};
-
-struct rule {
-	char		*name;
-	char		*scope;
-	int		 writes;
-	uint32_t	 claims;
-	char		*claim[ATTRIBUTES_MAX];
-};
-
 static struct listener listeners[LISTENERS_MAX];
-static struct ticket_key ticket_keys[HANDLERS_MAX];
-static struct rule *rules;
-static uint32_t nrules, rules_expected;
-static struct rate default_rate;
+static uint32_t issuers_expected;
+static int configured;
 static int stopping;
-static uint64_t asked_total;
 
 /* ---- configuration ----------------------------------------------------- */
-
-static int
-configure_rule(const struct frame *f)
-{
-	struct msg_conf_tool_rule m;
-	struct rule *r;
-	uint32_t i;
-
-	if (get_conf_tool_rule(f, &m) == -1 || nrules == rules_expected ||
-	    scope_problem(m.scope) != NULL)
-		return -1;
-	r = &rules[nrules];
-	if ((r->name = slice_dup(m.name)) == NULL ||
-	    (r->scope = slice_dup(m.scope)) == NULL)
-		return -1;
-	r->writes = m.writes;
-	for (i = 0; i < m.claims; i++)
-		if ((r->claim[r->claims++] = slice_dup(m.claim[i])) == NULL)
-			return -1;
-	nrules++;
-	return 0;
-}
 
 static int
 configure_keys(const struct frame *f)
@@ -90,217 +51,22 @@ configure(const struct frame *f)
 
 	switch (f->type) {
 	case MSG_CONF_AUTHD:
-		if (rules != NULL || get_conf_authd(f, &m) == -1)
+		if (configured || get_conf_authd(f, &m) == -1)
 			return -1;
-		default_rate = m.rate;
-		rules_expected = m.tools;
-		rules = calloc(m.tools + 1, sizeof(*rules));
-		return rules == NULL ? -1 : 0;
+		configured = 1;
+		decide_rate(&m.rate);
+		issuers_expected = m.issuers;
+		return rules_expect(m.tools);
 	case MSG_CONF_TOOL_RULE:
-		return rules == NULL ? -1 : configure_rule(f);
+		return rule_configure(f);
+	case MSG_CONF_ISSUER:
+		return issuer_configure(f);
+	case MSG_CONF_GRANT:
+		return issuer_configure_grant(f);
 	case MSG_KEYS:
 		return configure_keys(f);
 	default:
 		return -1;
-	}
-}
-
-static const struct rule *
-find_rule(struct slice name)
-{
-	uint32_t i;
-
-	/* A handful of tools; the first byte and the length part most. */
-	for (i = 0; i < nrules; i++)
-		if (slice_is(name, rules[i].name))
-			return &rules[i];
-	return NULL;
-}
-
-/* ---- decisions --------------------------------------------------------- */
-
-static int
-claims_present(const struct rule *rule, const struct identity *id)
-{
-	uint32_t i, j;
-
-	for (i = 0; i < rule->claims; i++) {
-		for (j = 0; j < id->attributes; j++)
-			if (slice_is(id->attribute[j].name, rule->claim[i]))
-				break;
-		if (j == id->attributes)
-			return 0;
-	}
-	return 1;
-}
-
-static void
-allow_plain(struct listener *l, uint64_t question, const struct api_key *key,
-    int list)
-{
-	static uint8_t bits[TOOLS_MAX / 8];
-	struct msg_decision m;
-	uint32_t i;
-
-	memset(&m, 0, sizeof(m));
-	m.outcome = OUTCOME_OK;
-	mint_request_id(m.request_id);
-	m.scope = m.ticket = m.tools = slice_of("");
-	if (list) {
-		memset(bits, 0, sizeof(bits));
-		for (i = 0; i < nrules; i++)
-			if (scope_grants(key->scope, key->nscopes,
-			    slice_of(rules[i].scope)))
-				bits[i / 8] |= (uint8_t)(1 << (i % 8));
-		m.tools.ptr = (const char *)bits;
-		m.tools.len = (nrules + 7) / 8;
-	}
-	send_decision(l->who.ch, question, &m);
-}
-
-/* The decision goes to auditd before the ticket goes to the listener. */
-static int
-allow_call(struct listener *l, uint64_t question,
-    const struct msg_authorize *ask, const struct api_key *key,
-    const struct rule *rule)
-{
-	static struct buffer sealed = { .max = TICKET_MAX };
-	struct ticket_key *tk = &ticket_keys[ask->handler_index];
-	struct msg_audit_decision m;
-	struct msg_decision d;
-	struct ticket t;
-
-	memset(&t, 0, sizeof(t));
-	t.generation = tk->generation;
-	t.serial = ++tk->serial;
-	t.expires_ms = now_ms() + TICKET_LIFE_MS;
-	mint_request_id(t.request_id);
-	memcpy(t.digest, ask->digest, sizeof(t.digest));
-	t.tool = ask->tool;
-	t.identity = key->identity;
-	buffer_clear(&sealed);
-	ticket_seal(&sealed, &t, tk->key);
-	if (sealed.bad)
-		return -1;
-	fill_report(&m, ask);
-	memcpy(m.request_id, t.request_id, sizeof(m.request_id));
-	m.outcome = OUTCOME_OK;
-	m.identity = key->identity;
-	m.writes = rule->writes;
-	m.handler_instance = tk->instance;
-	m.listener_instance = l->who.instance;
-	m.question = question;
-	if (report_send(&m, NULL) == -1)
-		return -1;
-	memset(&d, 0, sizeof(d));
-	d.outcome = OUTCOME_OK;
-	memcpy(d.request_id, t.request_id, sizeof(d.request_id));
-	d.scope = d.tools = slice_of("");
-	d.ticket.ptr = (const char *)sealed.data;
-	d.ticket.len = sealed.len;
-	send_decision(l->who.ch, question, &d);
-	return 0;
-}
-
-static void
-decide_call(struct listener *l, uint64_t question,
-    const struct msg_authorize *ask, const struct api_key *key,
-    struct refusal *r)
-{
-	const struct rule *rule = find_rule(ask->tool);
-
-	if (rule == NULL) {
-		r->outcome = OUTCOME_BAD_REQUEST;
-		r->reason = REASON_UNKNOWN_TOOL;
-	} else if (!scope_grants(key->scope, key->nscopes,
-	    slice_of(rule->scope))) {
-		r->outcome = OUTCOME_SCOPE_DENIED;
-		r->reason = REASON_MISSING_SCOPE;
-		r->scope = rule->scope;
-	} else if (!claims_present(rule, &key->identity)) {
-		r->outcome = OUTCOME_SCOPE_DENIED;
-		r->reason = REASON_MISSING_CLAIM;
-		r->scope = rule->scope;
-	} else if (ask->handler_index >= HANDLERS_MAX ||
-	    ticket_keys[ask->handler_index].generation == 0) {
-		r->outcome = OUTCOME_OVERLOADED;
-		r->reason = REASON_PROCESS_DIED;
-		r->retry_after = 1;
-	} else if (allow_call(l, question, ask, key, rule) == 0) {
-		return;
-	} else {
-		r->outcome = OUTCOME_OVERLOADED;
-		r->reason = REASON_QUEUE_FULL;
-		r->retry_after = 1;
-	}
-	refuse(&l->who, question, ask, r);
-}
-
-/* Who is it?  NULL after the refusal was sent. */
-static struct api_key *
-resolve(struct listener *l, uint64_t question, const struct msg_authorize *ask,
-    struct refusal *r)
-{
-	static const char nobody[] = "";
-	struct slice credential = ask->form == FORM_BEARER ?
-	    ask->credential : slice_of(nobody);
-	struct api_key *key;
-
-	key = apikey_check(credential, (int64_t)(wall_us() / 1000000),
-	    &r->reason, &r->suspect);
-	if (key == NULL) {
-		r->outcome = OUTCOME_AUTH_FAILED;
-		if (ask->form == FORM_NONE) {
-			r->no_credential = 1;
-			r->reason = REASON_NO_CREDENTIAL;
-		} else {
-			r->delay_ms = penalty_add(ask->peer, now_ms());
-		}
-		refuse(&l->who, question, ask, r);
-		return NULL;
-	}
-	r->identity = &key->identity;
-	r->retry_after = bucket_take(&key->bucket,
-	    key->rate.count > 0 ? &key->rate : &default_rate, now_us());
-	if (r->retry_after > 0) {
-		r->outcome = OUTCOME_RATE_LIMITED;
-		r->reason = REASON_OVER_RATE;
-		refuse(&l->who, question, ask, r);
-		return NULL;
-	}
-	return key;
-}
-
-static void
-decide(struct listener *l, uint64_t question, const struct msg_authorize *ask)
-{
-	struct api_key *key = NULL;
-	struct refusal r;
-
-	asked_total++;
-	memset(&r, 0, sizeof(r));
-	r.suspect = slice_of("");
-	if (ask->ask != ASK_REPORT &&
-	    (key = resolve(l, question, ask, &r)) == NULL)
-		return;
-	switch ((enum ask)ask->ask) {
-	case ASK_PLAIN:
-	case ASK_LIST:
-		allow_plain(l, question, key, ask->ask == ASK_LIST);
-		break;
-	case ASK_CALL:
-		decide_call(l, question, ask, key, &r);
-		break;
-	case ASK_REPORT:
-	case ASK_REPORT_KNOWN:
-		r.outcome = (enum outcome)ask->outcome;
-		r.reason = (enum reason)ask->reason;
-		if (r.outcome == OUTCOME_OVERLOADED)
-			r.retry_after = 1;
-		refuse(&l->who, question, ask, &r);
-		break;
-	case ASK_MAX:
-		break;
 	}
 }
 
@@ -316,13 +82,19 @@ listener_of(const struct channel *ch)
 }
 
 void
-decide_held(struct channel *ch, uint64_t question,
-    const struct msg_authorize *ask)
+decide_held(struct channel *ch, const struct frame *f, enum hold_why why)
 {
 	struct listener *l = listener_of(ch);
+	struct msg_authorize ask;
 
-	if (l != NULL)
-		decide(l, question, ask);
+	if (l == NULL || get_authorize(f, &ask) == -1)
+		return;
+	if (!outbox_connected()) {
+		if (hold(HOLD_AUDITD, 0, ch, f) == -1)
+			refuse_unrecorded(ch, f->id);
+		return;
+	}
+	decide(&l->who, f, &ask, why == HOLD_KEYS);
 }
 
 /* ---- peers ------------------------------------------------------------- */
@@ -349,10 +121,10 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 	/* Each number once: an answer must never fit two questions. */
 	if (ticket_window_use(&l->asked, f->id) == -1)
 		return -1;
-	if (!outbox_connected() || hold_count() > 0)
-		hold(ch, f);
-	else
-		decide(l, f->id, &ask);
+	if (outbox_connected() && hold_count(HOLD_AUDITD) == 0)
+		decide(&l->who, f, &ask, 0);
+	else if (hold(HOLD_AUDITD, 0, ch, f) == -1)
+		refuse_unrecorded(ch, f->id);
 	return 0;
 }
 
@@ -403,6 +175,46 @@ auditd_drained(struct channel *ch, void *arg)
 	release_held();
 }
 
+static struct channel *fetcher;
+
+static int
+on_fetcher(struct channel *ch, const struct frame *f, void *arg)
+{
+	(void)ch;
+	(void)arg;
+	return f->type == MSG_FETCHED ? keys_fetched(f) : -1;
+}
+
+/* It dies by itself or for what it sent: its successor is told what is due. */
+static void
+fetcher_closed(struct channel *ch, void *arg)
+{
+	(void)arg;
+	if (fetcher == ch) {
+		fetcher = NULL;
+		keys_fetcher(NULL);
+	}
+}
+
+static void
+peer_fetcher(int fd)
+{
+	static const struct channel_ops to_fetcher = {
+		.frame = on_fetcher, .closed = fetcher_closed
+	};
+
+	if (fetcher != NULL) {
+		channel_close(fetcher);
+		fetcher = NULL;
+		keys_fetcher(NULL);
+	}
+	fetcher = channel_new(child.base, fd, "fetcher", 0, &to_fetcher, NULL);
+	if (fetcher == NULL)
+		close(fd);
+	else
+		keys_fetcher(fetcher);
+}
+
 static void
 peer(const struct msg_peer *m, int fd)
 {
@@ -439,48 +251,68 @@ peer(const struct msg_peer *m, int fd)
 		outbox_peer(auditd);
 		record_unrecorded();
 		release_held();
+	} else if (m->role == ROLE_FETCHER && issuer_count() > 0) {
+		peer_fetcher(fd);
 	} else {
 		close(fd);
 	}
 }
 
 static int
-set_ticket_key(const struct frame *f)
+send_text(uint16_t type, uint64_t id, struct buffer *b)
 {
-	struct msg_ticket_key m;
-	struct ticket_key *tk;
+	int rc = b->bad ? -1 : channel_send(child.control, type, id, b->data,
+	    b->len);
 
-	if (get_ticket_key(f, &m) == -1)
+	buffer_free(b);
+	return rc;
+}
+
+static int
+send_status(uint64_t id)
+{
+	struct buffer b;
+
+	buffer_init(&b, STATUS_TEXT_MAX);
+	(void)buffer_printf(&b, "keys %zu, asked %llu, refused %llu, reports "
+	    "open %zu, held %zu, auditd %s\n", apikey_count(),
+	    (unsigned long long)decided_count(),
+	    (unsigned long long)refused_count(), outbox_open(),
+	    hold_count(HOLD_AUDITD), auditd == NULL ? "away" : "connected");
+	if (issuer_count() > 0)
+		(void)buffer_printf(&b, "tokens cached %zu, waiting for keys "
+		    "%zu, fetcher %s\n", tokens_cached(),
+		    hold_count(HOLD_KEYS),
+		    fetcher == NULL ? "away" : "connected");
+	keys_status(&b);
+	return send_text(MSG_STATUS, id, &b);
+}
+
+static int
+explain(const struct frame *f)
+{
+	struct slice token = { (const char *)f->payload, f->length };
+	struct buffer b;
+
+	if (f->length > CREDENTIAL_MAX)
 		return -1;
-	tk = &ticket_keys[m.handler_index];
-	tk->instance = m.handler_instance;
-	tk->generation = m.generation;
-	tk->serial = 0;
-	memcpy(tk->key, m.key, sizeof(tk->key));
-	explicit_bzero(&m, sizeof(m));
-	return 0;
+	buffer_init(&b, EXPLAIN_MAX);
+	token_explain(&b, token, (int64_t)(wall_us() / 1000000));
+	return send_text(MSG_EXPLAINED, f->id, &b);
 }
 
 static int
 control(const struct frame *f)
 {
-	char text[256];
-	int n;
-
 	switch (f->type) {
 	case MSG_KEYS:
 		return configure_keys(f);
 	case MSG_TICKET_KEY:
-		return set_ticket_key(f);
+		return decide_ticket_key(f);
 	case MSG_STATUS_ASK:
-		n = snprintf(text, sizeof(text), "keys %zu, asked %llu, "
-		    "refused %llu, reports open %zu, held %zu, auditd %s\n",
-		    apikey_count(), (unsigned long long)asked_total,
-		    (unsigned long long)refused_count(), outbox_open(),
-		    hold_count(),
-		    auditd == NULL ? "away" : "connected");
-		return channel_send(child.control, MSG_STATUS, f->id, text,
-		    n > 0 ? (size_t)n : 0) == -1 ? -1 : 0;
+		return send_status(f->id);
+	case MSG_EXPLAIN:
+		return explain(f);
 	default:
 		return -1;
 	}
@@ -491,8 +323,11 @@ control(const struct frame *f)
 static int
 prepare(void)
 {
-	return refuse_start() == -1 || hold_start() == -1 || rules == NULL ||
-	    nrules != rules_expected ? -1 : 0;
+	if (refuse_start() == -1 || hold_start() == -1 || !rules_complete() ||
+	    issuers_start(issuers_expected) == -1)
+		return -1;
+	/* What OpenSSL loads, it loads before the sandbox. */
+	return issuer_count() > 0 ? jose_init() : 0;
 }
 
 static int

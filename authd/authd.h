@@ -26,7 +26,20 @@
 #define PENALTY_MAX_MS	2000
 #define HELD_MAX	1024	/* answers that a penalty holds back */
 #define AUDIT_WAIT_MS	5000	/* for an auditd that is away */
-#define WAITING_MAX	4096	/* questions that wait for one */
+#define WAITING_MAX	4096	/* questions that wait for one, or for keys */
+#define NO_KEYS_RETRY_S	5	/* said where an issuer has no keys yet */
+#define STATUS_TEXT_MAX	8192	/* bytes */
+#define EXPLAIN_MAX	16384	/* bytes */
+#define KEYS_WAIT_MS	4500	/* for keys of an issuer */
+
+/* What a credential resolved to; valid until the next one is. */
+struct caller {
+	const struct identity	*identity;
+	uint32_t		 nscopes;
+	const struct slice	*scope;
+	const struct rate	*rate;		/* count 0: the auth block's */
+	struct bucket		*bucket;
+};
 
 /* apikey.c: the keys in force. */
 
@@ -149,13 +162,53 @@ void	fill_report(struct msg_audit_decision *, const struct msg_authorize *);
 void	answer_waiters(void *waiters, int durable);
 
 /* hold.c */
+enum hold_why {
+	HOLD_AUDITD,		/* it is away: `overloaded' after AUDIT_WAIT_MS */
+	HOLD_KEYS,		/* decided with what there is after KEYS_WAIT_MS */
+	HOLD_WHY_MAX
+};
 int	hold_start(void);
-void	hold(struct channel *listener, const struct frame *question);
+/* Keeps a copy of the question.  Returns 0, or -1: no room. */
+int	hold(enum hold_why, uint32_t issuer, struct channel *listener,
+	    const struct frame *question);
+/* Decides those that wait for auditd, now that it is there. */
 void	release_held(void);
+/* Decides those that wait for keys of this issuer. */
+void	release_waiting(uint32_t issuer);
 void	hold_forget(const struct channel *listener);
-size_t	hold_count(void);
-/* authd.c: a question that was held, decided like any other. */
-void	decide_held(struct channel *, uint64_t question,
-	    const struct msg_authorize *);
+size_t	hold_count(enum hold_why);
+/* authd.c: a question that was held, and for what; decided like any other. */
+void	decide_held(struct channel *, const struct frame *, enum hold_why);
+
+/* rule.c: the tools, in configuration order. */
+struct rule {
+	char		*name;
+	char		*scope;
+	int		 writes;
+	uint32_t	 claims;
+	char		*claim[ATTRIBUTES_MAX];
+};
+int	rules_expect(uint32_t tools);
+int	rule_configure(const struct frame *);
+int	rules_complete(void);
+const struct rule *rule_find(struct slice name);
+/* Whether the caller has every claim that the tool binds. */
+int	rule_claims_present(const struct rule *, const struct identity *);
+/* Whether any tool asks for a scope that this one stands for. */
+int	scope_opens_a_tool(struct slice);
+/* Visits the tools that these scopes open. */
+void	each_open_tool(const struct slice *scopes, uint32_t n,
+	    void (*)(const char *name, void *), void *);
+/* The same as bits, tool 0 first; returns the bytes that count. */
+size_t	rules_open(const struct slice *scopes, uint32_t n,
+	    uint8_t bits[TOOLS_MAX / 8]);
+
+/* decide.c */
+void	decide_rate(const struct rate *);	/* of the auth block */
+int	decide_ticket_key(const struct frame *);
+/* waited: for keys of an issuer, once, and not again. */
+void	decide(const struct asker *, const struct frame *,
+	    const struct msg_authorize *, int waited);
+uint64_t decided_count(void);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Questions that came while auditd was away.  Nothing is decided that cannot
- * be recorded: they wait for a new auditd, for a while and in bounds.
+ * Questions that must wait, for a while and in bounds: for an auditd that is
+ * away, since nothing is decided that cannot be recorded; or for the keys of
+ * an issuer that are on their way.
  */
 
 #include <event2/event.h>
@@ -14,20 +15,26 @@
 struct held {
 	TAILQ_ENTRY(held)	 entry;
 	struct channel		*ch;
+	uint32_t		 issuer;	/* HOLD_KEYS: whose */
 	uint64_t		 id;
 	uint64_t		 until_ms;
 	size_t			 len;
 	unsigned char		 payload[];
 };
 
-static struct event *held_timer;
-static TAILQ_HEAD(, held) held_list = TAILQ_HEAD_INITIALIZER(held_list);
-static size_t nheld;
+TAILQ_HEAD(held_list, held);
+
+static struct holding {
+	struct held_list	 list;
+	size_t			 n;
+	struct event		*timer;
+	uint64_t		 wait_ms;
+} holdings[HOLD_WHY_MAX];
 
 static void
-arm_held_timer(void)
+arm(struct holding *q)
 {
-	struct held *h = TAILQ_FIRST(&held_list);
+	const struct held *h = TAILQ_FIRST(&q->list);
 	uint64_t now = now_ms(), left;
 	struct timeval tv;
 
@@ -36,65 +43,108 @@ arm_held_timer(void)
 	left = h->until_ms > now ? h->until_ms - now : 0;
 	tv.tv_sec = (time_t)(left / 1000);
 	tv.tv_usec = (suseconds_t)(left % 1000 * 1000);
-	(void)evtimer_add(held_timer, &tv);
+	(void)evtimer_add(q->timer, &tv);
 }
 
 static void
-held_due(evutil_socket_t fd, short what, void *arg)
+take_out(struct holding *q, struct held *h)
 {
+	TAILQ_REMOVE(&q->list, h, entry);
+	q->n--;
+}
+
+static void
+held_free(struct held *h)
+{
+	explicit_bzero(h->payload, h->len);
+	free(h);
+}
+
+static void
+decide_now(struct held *h, enum hold_why why)
+{
+	struct frame f;
+
+	memset(&f, 0, sizeof(f));
+	f.type = MSG_AUTHORIZE;
+	f.id = h->id;
+	f.fd = -1;
+	f.payload = h->payload;
+	f.length = h->len;
+	if (h->ch != NULL)
+		decide_held(h->ch, &f, why);
+}
+
+static void
+due(evutil_socket_t fd, short what, void *arg)
+{
+	struct holding *q = arg;
 	uint64_t now = now_ms();
 	struct held *h;
 
 	(void)fd;
 	(void)what;
-	(void)arg;
-	while ((h = TAILQ_FIRST(&held_list)) != NULL && h->until_ms <= now) {
-		TAILQ_REMOVE(&held_list, h, entry);
-		nheld--;
-		refuse_unrecorded(h->ch, h->id);
-		free(h);
+	while ((h = TAILQ_FIRST(&q->list)) != NULL && h->until_ms <= now) {
+		take_out(q, h);
+		if (q == &holdings[HOLD_AUDITD])
+			refuse_unrecorded(h->ch, h->id);
+		else
+			decide_now(h, HOLD_KEYS);
+		held_free(h);
 	}
-	arm_held_timer();
+	arm(q);
 }
 
-void
-hold(struct channel *ch, const struct frame *f)
+int
+hold(enum hold_why why, uint32_t issuer, struct channel *ch,
+    const struct frame *f)
 {
+	struct holding *q = &holdings[why];
 	struct held *h;
 
-	if (nheld >= WAITING_MAX ||
-	    (h = malloc(sizeof(*h) + f->length)) == NULL) {
-		refuse_unrecorded(ch, f->id);
-		return;
-	}
+	if (q->n >= WAITING_MAX ||
+	    (h = malloc(sizeof(*h) + f->length)) == NULL)
+		return -1;
 	h->ch = ch;
+	h->issuer = issuer;
 	h->id = f->id;
-	h->until_ms = now_ms() + AUDIT_WAIT_MS;
+	h->until_ms = now_ms() + q->wait_ms;
 	h->len = f->length;
 	memcpy(h->payload, f->payload, f->length);
-	TAILQ_INSERT_TAIL(&held_list, h, entry);
-	nheld++;
-	if (!evtimer_pending(held_timer, NULL))
-		arm_held_timer();
+	TAILQ_INSERT_TAIL(&q->list, h, entry);
+	q->n++;
+	if (!evtimer_pending(q->timer, NULL))
+		arm(q);
+	return 0;
 }
 
 void
 release_held(void)
 {
-	struct msg_authorize ask;
-	struct frame f;
+	struct holding *q = &holdings[HOLD_AUDITD];
 	struct held *h;
 
-	while (outbox_connected() && (h = TAILQ_FIRST(&held_list)) != NULL) {
-		TAILQ_REMOVE(&held_list, h, entry);
-		nheld--;
-		memset(&f, 0, sizeof(f));
-		f.payload = h->payload;
-		f.length = h->len;
-		if (h->ch != NULL && get_authorize(&f, &ask) == 0)
-			decide_held(h->ch, h->id, &ask);
-		explicit_bzero(h->payload, h->len);
-		free(h);
+	while (outbox_connected() && (h = TAILQ_FIRST(&q->list)) != NULL) {
+		take_out(q, h);
+		decide_now(h, HOLD_AUDITD);
+		held_free(h);
+	}
+}
+
+void
+release_waiting(uint32_t issuer)
+{
+	struct holding *q = &holdings[HOLD_KEYS];
+	struct held *h, *next;
+
+	/* None of them is held here a second time: this ends. */
+	for (h = TAILQ_FIRST(&q->list); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, entry);
+		if (h->issuer != issuer)
+			continue;
+		take_out(q, h);
+		decide_now(h, HOLD_KEYS);
+		held_free(h);
 	}
 }
 
@@ -102,21 +152,32 @@ void
 hold_forget(const struct channel *listener)
 {
 	struct held *h;
+	size_t i;
 
-	TAILQ_FOREACH(h, &held_list, entry)
-		if (h->ch == listener)
-			h->ch = NULL;
+	for (i = 0; i < HOLD_WHY_MAX; i++)
+		TAILQ_FOREACH(h, &holdings[i].list, entry)
+			if (h->ch == listener)
+				h->ch = NULL;
 }
 
 size_t
-hold_count(void)
+hold_count(enum hold_why why)
 {
-	return nheld;
+	return holdings[why].n;
 }
 
 int
 hold_start(void)
 {
-	held_timer = evtimer_new(child.base, held_due, NULL);
-	return held_timer == NULL ? -1 : 0;
+	size_t i;
+
+	for (i = 0; i < HOLD_WHY_MAX; i++) {
+		TAILQ_INIT(&holdings[i].list);
+		holdings[i].wait_ms = i == HOLD_AUDITD ? AUDIT_WAIT_MS :
+		    KEYS_WAIT_MS;
+		holdings[i].timer = evtimer_new(child.base, due, &holdings[i]);
+		if (holdings[i].timer == NULL)
+			return -1;
+	}
+	return 0;
 }

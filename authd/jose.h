@@ -66,6 +66,8 @@ enum jws_alg jws_alg_of(struct slice name);
 const char *jws_alg_name(enum jws_alg);		/* "ES256"; never NULL */
 
 /* jws.c */
+/* Before the sandbox: makes what verifying needs.  Returns 0 or -1. */
+int	jose_init(void);
 /* A compact JWS, taken apart; slices into the token or into the decoded copies. */
 struct jws {
 	struct slice	 signed_part;	/* header.payload, as it came */

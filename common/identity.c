@@ -27,7 +27,7 @@ get_identity(struct reader *r, struct identity *id)
 
 	memset(id, 0, sizeof(*id));
 	id->kind = (uint8_t)get_enum(r, CREDENTIAL_KIND_MAX);
-	id->key_id = get_string(r, KEY_ID_MAX);
+	id->key_id = get_string(r, CLIENT_ID_MAX);
 	id->owner = get_string(r, OWNER_MAX);
 	id->label = get_string(r, LABEL_MAX);
 	id->attributes = get_u32(r);

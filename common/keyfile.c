@@ -298,6 +298,12 @@ parse_numbers(struct slice rate, struct slice expires, struct key_entry *e)
 }
 
 int
+keyfile_owner_reserved(const char *owner)
+{
+	return strncasecmp(owner, "https://", strlen("https://")) == 0;
+}
+
+int
 keyfile_parse(struct slice line, struct key_entry *e, const char **error)
 {
 	struct slice f[FIELDS];
@@ -319,6 +325,9 @@ keyfile_parse(struct slice line, struct key_entry *e, const char **error)
 	if (f[2].len == 0 ||
 	    unescape(f[2], e->owner, sizeof(e->owner)) == -1 ||
 	    unescape(f[3], e->label, sizeof(e->label)) == -1)
+		return -1;
+	*error = "an owner that begins with \"https://\" is a token's";
+	if (keyfile_owner_reserved(e->owner))
 		return -1;
 	if ((*error = parse_numbers(f[4], f[5], e)) != NULL ||
 	    (*error = parse_attributes(f[6], e)) != NULL ||

@@ -47,6 +47,11 @@ struct key_entry {
 /* Reads one line without its newline.  Returns 0, or -1 with a static text. */
 int	keyfile_parse(struct slice line, struct key_entry *,
 	    const char **error);
+/*
+ * Owners that begin with a URL are those of tokens, `issuer#subject': no key
+ * may have one, so that the two never meet.
+ */
+int	keyfile_owner_reserved(const char *owner);
 /* Whether a line is blank or a comment. */
 int	keyfile_is_comment(struct slice line);
 /* Appends the line of an entry, with its newline. */

@@ -15,7 +15,8 @@
 #define HANDLERS_MAX	32
 #define ATTRIBUTES_MAX	16		/* claims or attributes of one identity */
 #define KEY_ID_MAX	64		/* bytes */
-#define OWNER_MAX	256
+#define CLIENT_ID_MAX	256		/* of a token; stands where a key's id does */
+#define OWNER_MAX	512		/* of a token: issuer, #, subject */
 #define LABEL_MAX	256
 #define ATTRIBUTE_MAX	256		/* bytes of one value */
 #define SCOPE_MAX	192		/* bytes of one scope */

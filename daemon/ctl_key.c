@@ -326,6 +326,11 @@ take_option(struct add_options *o, int ch, const char *value)
 	case 'o':
 		if (!text_ok(value, OWNER_MAX, "owner"))
 			return -1;
+		if (keyfile_owner_reserved(value)) {
+			fprintf(stderr, "pontifexctl: owner \"%s\": one that "
+			    "begins with https:// is a token's\n", value);
+			return -1;
+		}
 		strlcpy(e->owner, value, sizeof(e->owner));
 		return 0;
 	case 'l':

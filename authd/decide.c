@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The one way in: who is it, how often, what for.  Allowed or refused, auditd
+ * hears of it before the listener does.
+ */
+
+#include "../common/compat.h"
+#include "../common/ticket.h"
+#include "issuer.h"
+
+struct ticket_key {
+	uint32_t	instance;	/* of the handler */
+	uint32_t	generation;	/* 0: there is none */
+	uint64_t	serial;
+	uint8_t		key[KEY_LEN];
+};
+
+static struct ticket_key ticket_keys[HANDLERS_MAX];
+static struct rate default_rate;
+static uint64_t asked_total;
+
+void
+decide_rate(const struct rate *rate)
+{
+	default_rate = *rate;
+}
+
+uint64_t
+decided_count(void)
+{
+	return asked_total;
+}
+
+int
+decide_ticket_key(const struct frame *f)
+{
+	struct msg_ticket_key m;
+	struct ticket_key *tk;
+
+	if (get_ticket_key(f, &m) == -1)
+		return -1;
+	tk = &ticket_keys[m.handler_index];
+	tk->instance = m.handler_instance;
+	tk->generation = m.generation;
+	tk->serial = 0;
+	memcpy(tk->key, m.key, sizeof(tk->key));
+	explicit_bzero(&m, sizeof(m));
+	return 0;
+}
+
+static void
+allow_plain(const struct asker *l, uint64_t question, const struct caller *who,
+    int list)
+{
+	static uint8_t bits[TOOLS_MAX / 8];
+	struct msg_decision m;
+
+	memset(&m, 0, sizeof(m));
+	m.outcome = OUTCOME_OK;
+	mint_request_id(m.request_id);
+	m.scope = m.ticket = m.tools = slice_of("");
+	if (list) {
+		m.tools.ptr = (const char *)bits;
+		m.tools.len = rules_open(who->scope, who->nscopes, bits);
+	}
+	send_decision(l->ch, question, &m);
+}
+
+/* The decision goes to auditd before the ticket goes to the listener. */
+static int
+allow_call(const struct asker *l, uint64_t question,
+    const struct msg_authorize *ask, const struct caller *who,
+    const struct rule *rule)
+{
+	static struct buffer sealed = { .max = TICKET_MAX };
+	struct ticket_key *tk = &ticket_keys[ask->handler_index];
+	struct msg_audit_decision m;
+	struct msg_decision d;
+	struct ticket t;
+
+	memset(&t, 0, sizeof(t));
+	t.generation = tk->generation;
+	t.serial = ++tk->serial;
+	t.expires_ms = now_ms() + TICKET_LIFE_MS;
+	mint_request_id(t.request_id);
+	memcpy(t.digest, ask->digest, sizeof(t.digest));
+	t.tool = ask->tool;
+	t.identity = *who->identity;
+	buffer_clear(&sealed);
+	ticket_seal(&sealed, &t, tk->key);
+	if (sealed.bad)
+		return -1;
+	fill_report(&m, ask);
+	memcpy(m.request_id, t.request_id, sizeof(m.request_id));
+	m.outcome = OUTCOME_OK;
+	m.identity = *who->identity;
+	m.writes = rule->writes;
+	m.handler_instance = tk->instance;
+	m.listener_instance = l->instance;
+	m.question = question;
+	if (report_send(&m, NULL) == -1)
+		return -1;
+	memset(&d, 0, sizeof(d));
+	d.outcome = OUTCOME_OK;
+	memcpy(d.request_id, t.request_id, sizeof(d.request_id));
+	d.scope = d.tools = slice_of("");
+	d.ticket.ptr = (const char *)sealed.data;
+	d.ticket.len = sealed.len;
+	send_decision(l->ch, question, &d);
+	return 0;
+}
+
+static void
+decide_call(const struct asker *l, uint64_t question,
+    const struct msg_authorize *ask, const struct caller *who,
+    struct refusal *r)
+{
+	const struct rule *rule = rule_find(ask->tool);
+
+	if (rule == NULL) {
+		r->outcome = OUTCOME_BAD_REQUEST;
+		r->reason = REASON_UNKNOWN_TOOL;
+	} else if (!scope_grants(who->scope, who->nscopes,
+	    slice_of(rule->scope))) {
+		r->outcome = OUTCOME_SCOPE_DENIED;
+		r->reason = REASON_MISSING_SCOPE;
+		r->scope = rule->scope;
+	} else if (!rule_claims_present(rule, who->identity)) {
+		r->outcome = OUTCOME_SCOPE_DENIED;
+		r->reason = REASON_MISSING_CLAIM;
+		r->scope = rule->scope;
+	} else if (ask->handler_index >= HANDLERS_MAX ||
+	    ticket_keys[ask->handler_index].generation == 0) {
+		r->outcome = OUTCOME_OVERLOADED;
+		r->reason = REASON_PROCESS_DIED;
+		r->retry_after = 1;
+	} else if (allow_call(l, question, ask, who, rule) == 0) {
+		return;
+	} else {
+		r->outcome = OUTCOME_OVERLOADED;
+		r->reason = REASON_QUEUE_FULL;
+		r->retry_after = 1;
+	}
+	refuse(l, question, ask, r);
+}
+
+/* Good, or why not; TOKEN_WAIT with the issuer to wait for. */
+static enum token_verdict
+check_credential(const struct msg_authorize *ask, int waited,
+    struct caller *who, struct refusal *r, uint32_t *issuer)
+{
+	int64_t now = (int64_t)(wall_us() / 1000000);
+	struct slice credential = ask->form == FORM_BEARER ?
+	    ask->credential : slice_of("");
+	struct api_key *key;
+
+	/* A key has no dot; a compact token has two (RFC 7515 7.1). */
+	if (issuer_count() > 0 && credential.len > 0 &&
+	    memchr(credential.ptr, '.', credential.len) != NULL)
+		return token_check(credential, now, waited, who, &r->reason,
+		    issuer);
+	key = apikey_check(credential, now, &r->reason, &r->suspect);
+	if (key == NULL)
+		return TOKEN_BAD;
+	who->identity = &key->identity;
+	who->nscopes = key->nscopes;
+	who->scope = key->scope;
+	who->rate = &key->rate;
+	who->bucket = &key->bucket;
+	return TOKEN_GOOD;
+}
+
+static void
+refuse_credential(const struct asker *l, uint64_t question,
+    const struct msg_authorize *ask, struct refusal *r)
+{
+	const struct rule *rule;
+
+	r->outcome = OUTCOME_AUTH_FAILED;
+	if (ask->form == FORM_NONE) {
+		r->no_credential = 1;
+		r->reason = REASON_NO_CREDENTIAL;
+	} else {
+		r->delay_ms = penalty_add(ask->peer, now_ms());
+	}
+	/* A client that can get a token is told for what (MCP, RFC 6750 3). */
+	if (issuer_count() > 0 && (rule = rule_find(ask->tool)) != NULL)
+		r->scope = rule->scope;
+	refuse(l, question, ask, r);
+}
+
+/*
+ * Who is it?  1, or 0 after the refusal was sent or the question was put
+ * aside until there are keys to judge it by.
+ */
+static int
+resolve(const struct asker *l, const struct frame *f,
+    const struct msg_authorize *ask, int waited, struct caller *who,
+    struct refusal *r)
+{
+	uint32_t issuer = 0;
+	enum token_verdict verdict;
+
+	verdict = check_credential(ask, waited, who, r, &issuer);
+	if (verdict == TOKEN_WAIT) {
+		if (hold(HOLD_KEYS, issuer, l->ch, f) == 0)
+			return 0;
+		verdict = check_credential(ask, 1, who, r, &issuer);
+	}
+	if (verdict == TOKEN_NO_KEYS) {
+		r->outcome = OUTCOME_OVERLOADED;
+		r->retry_after = NO_KEYS_RETRY_S;
+		refuse(l, f->id, ask, r);
+		return 0;
+	}
+	if (verdict != TOKEN_GOOD) {
+		refuse_credential(l, f->id, ask, r);
+		return 0;
+	}
+	r->identity = who->identity;
+	r->retry_after = bucket_take(who->bucket,
+	    who->rate->count > 0 ? who->rate : &default_rate, now_us());
+	if (r->retry_after > 0) {
+		r->outcome = OUTCOME_RATE_LIMITED;
+		r->reason = REASON_OVER_RATE;
+		refuse(l, f->id, ask, r);
+		return 0;
+	}
+	return 1;
+}
+
+void
+decide(const struct asker *l, const struct frame *f,
+    const struct msg_authorize *ask, int waited)
+{
+	struct caller who;
+	struct refusal r;
+
+	asked_total += !waited;
+	memset(&who, 0, sizeof(who));
+	memset(&r, 0, sizeof(r));
+	r.suspect = slice_of("");
+	if (ask->ask != ASK_REPORT && !resolve(l, f, ask, waited, &who, &r))
+		return;
+	switch ((enum ask)ask->ask) {
+	case ASK_PLAIN:
+	case ASK_LIST:
+		allow_plain(l, f->id, &who, ask->ask == ASK_LIST);
+		break;
+	case ASK_CALL:
+		decide_call(l, f->id, ask, &who, &r);
+		break;
+	case ASK_REPORT:
+	case ASK_REPORT_KNOWN:
+		r.outcome = (enum outcome)ask->outcome;
+		r.reason = (enum reason)ask->reason;
+		if (r.outcome == OUTCOME_OVERLOADED)
+			r.retry_after = 1;
+		refuse(l, f->id, ask, &r);
+		break;
+	case ASK_MAX:
+		break;
+	}
+}
