@@ -102,13 +102,15 @@ penalty_add(struct slice peer, uint64_t now)
 {
 	char source[PEER_MAX + 1];
 	struct seen *s;
+	uint64_t quiet;
 	uint32_t over;
 
 	penalty_source(peer, source, sizeof(source));
 	s = find(source);
-	if (s->failures == 0 || now - s->window_ms >= PENALTY_WINDOW_MS) {
+	quiet = (now - s->window_ms) / PENALTY_WINDOW_MS;
+	if (s->failures == 0 || quiet > 0) {
 		/* A quiet minute forgives half, not all. */
-		s->failures = s->failures / 2;
+		s->failures = quiet >= 32 ? 0 : s->failures >> quiet;
 		s->window_ms = now;
 	}
 	if (s->failures < UINT32_MAX)

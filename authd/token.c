@@ -11,12 +11,6 @@
 #include "../common/crypt.h"
 #include "issuer.h"
 
-#ifdef __OpenBSD__
-#include <sys/tree.h>
-#else
-#include <bsd/sys/tree.h>
-#endif
-
 /* Whose rate it is. */
 struct person {
 	RB_ENTRY(person)	 by_owner;

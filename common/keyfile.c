@@ -40,7 +40,8 @@ scope_problem(struct slice s)
 			if (s.ptr[i] == '*')
 				star = 1;
 			else if (!lower_or_digit(s.ptr[i]) &&
-			    strchr("_.-", s.ptr[i]) == NULL)
+			    (s.ptr[i] == '\0' ||
+			    strchr("_.-", s.ptr[i]) == NULL))
 				return "a scope is made of a-z 0-9 _ . - and *";
 			continue;
 		}

@@ -22,7 +22,7 @@
 
 #define KEY_SECRET_LEN	32	/* bytes, random */
 #define KEY_TEXT_MAX	192	/* bytes of a whole key */
-#define KEYFILE_LINE_MAX 16384	/* bytes of one line */
+#define KEYFILE_LINE_MAX 65536	/* bytes of one line */
 #define RATE_MAX	1000000000	/* calls a minute */
 
 struct key_attribute {

@@ -17,6 +17,7 @@
 #define KEY_ID_MAX	64		/* bytes */
 #define CLIENT_ID_MAX	256		/* of a token; stands where a key's id does */
 #define OWNER_MAX	512		/* of a token: issuer, #, subject */
+#define NODE_NAME_MAX	256
 #define LABEL_MAX	256
 #define ATTRIBUTE_MAX	256		/* bytes of one value */
 #define SCOPE_MAX	192		/* bytes of one scope */

@@ -543,7 +543,7 @@ get_conf_auditd(const struct frame *f, struct msg_conf_auditd *m)
 	READ(f, r);
 
 	m->namespace = get_string(&r, NAME_LEN_MAX);
-	m->node = get_string(&r, OWNER_MAX);
+	m->node = get_string(&r, NODE_NAME_MAX);
 	m->journal = get_string(&r, PATH_LEN_MAX);
 	m->limit = get_u64(&r);
 	m->segment = get_u64(&r);

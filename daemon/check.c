@@ -373,7 +373,7 @@ check_present(const struct config *c)
 static void
 set_defaults(struct config *c)
 {
-	char node[OWNER_MAX];
+	char node[NODE_NAME_MAX];
 
 	if (c->http_path == NULL)
 		c->http_path = need(strdup("/mcp"));

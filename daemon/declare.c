@@ -220,9 +220,9 @@ set_user(struct config *c, char *name)
 void
 set_node(struct config *c, char *node)
 {
-	if (strlen(node) > OWNER_MAX || !header_text_ok(node))
+	if (strlen(node) > NODE_NAME_MAX || !header_text_ok(node))
 		config_error("node: up to %d printable characters without "
-		    "blanks and quotes", OWNER_MAX);
+		    "blanks and quotes", NODE_NAME_MAX);
 	set_once(&c->audit.node, node, "node");
 }
 

@@ -86,7 +86,7 @@ send_peer(struct child_proc *to, const struct child_proc *peer, int fd)
 
 	buffer_init(&b, 64);
 	put_peer(&b, &m);
-	if (b.bad || channel_send_fd(to->control, MSG_PEER, 0, b.data, b.len,
+	if (b.bad || to->control == NULL || channel_send_fd(to->control, MSG_PEER, 0, b.data, b.len,
 	    fd) == -1) {
 		log_warn("cannot wire %s to %s", to->name, peer->name);
 		close(fd);
@@ -112,7 +112,9 @@ send_ticket_key(struct child_proc *to, const struct msg_ticket_key *key)
 {
 	struct buffer *b;
 
-	if ((b = channel_begin(to->control, MSG_TICKET_KEY, 0)) == NULL)
+	/* Its channel may have ended, its death not yet been told. */
+	if (to->control == NULL ||
+	    (b = channel_begin(to->control, MSG_TICKET_KEY, 0)) == NULL)
 		return;
 	put_ticket_key(b, key);
 	(void)channel_commit(to->control);
@@ -149,8 +151,8 @@ send_listening(struct child_proc *listener)
 			log_errno("listening socket for %s", listener->name);
 			continue;
 		}
-		if (channel_send_fd(listener->control, MSG_LISTEN, 0, NULL, 0,
-		    fd) == -1)
+		if (listener->control == NULL || channel_send_fd(
+		    listener->control, MSG_LISTEN, 0, NULL, 0, fd) == -1)
 			close(fd);
 	}
 }
@@ -313,8 +315,8 @@ supervise_status(void (*done)(const char *, size_t, void *), void *arg)
 		    "%u deaths in a row\n", c->name, (int)c->pid,
 		    (unsigned long long)(now_ms() - c->started_ms) / 1000,
 		    c->failures);
-		c->answered = c->state != CHILD_READY ? 0 : channel_send(
-		    c->control, MSG_STATUS_ASK, 0, NULL, 0) == -1;
+		c->answered = c->state != CHILD_READY ||
+		    c->control == NULL ? 0 : channel_send(c->control, MSG_STATUS_ASK, 0, NULL, 0) == -1;
 	}
 	evtimer_add(status_timer, &patience);
 }
@@ -768,7 +770,8 @@ supervise_verbose(int verbose)
 	parent.verbose = verbose;
 	log_verbose(verbose);
 	for (i = 0; i < parent.nchildren; i++)
-		if (parent.children[i].state == CHILD_READY)
+		if (parent.children[i].state == CHILD_READY &&
+		    parent.children[i].control != NULL)
 			(void)channel_send(parent.children[i].control,
 			    MSG_VERBOSE, 0, &flag, sizeof(flag));
 	log_info("log level: %s, %zu handlers ready",
