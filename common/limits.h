@@ -26,6 +26,7 @@
 #define AUDIENCES_MAX	8		/* of one issuer */
 #define GRANTS_MAX	256		/* role lines of one issuer */
 #define URL_MAX		1024		/* bytes */
+#define METADATA_MAX	(512 * 1024)	/* bytes of our own metadata document */
 #define FETCH_MAX	(256 * 1024)	/* bytes of a JWKS or of metadata */
 #define CREDENTIAL_MAX	(16 * 1024)	/* bytes of a bearer credential */
 #define METHOD_MAX	64		/* bytes of a JSON-RPC method we look at */

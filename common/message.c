@@ -126,6 +126,8 @@ put_conf_listener(struct buffer *b, const struct msg_conf_listener *m)
 	put_slice(b, m->path);
 	put_slice(b, m->public_url);
 	put_slice(b, m->version);
+	put_slice(b, m->metadata);
+	put_slice(b, m->metadata_url);
 	put_u32(b, m->handlers);
 	put_bool(b, m->loopback);
 	put_u32(b, m->tools);
@@ -140,6 +142,8 @@ get_conf_listener(const struct frame *f, struct msg_conf_listener *m)
 	m->path = get_string(&r, PATH_LEN_MAX);
 	m->public_url = get_string(&r, PATH_LEN_MAX);
 	m->version = get_string(&r, NAME_LEN_MAX);
+	m->metadata = get_string(&r, METADATA_MAX);
+	m->metadata_url = get_string(&r, 2 * PATH_LEN_MAX);
 	m->handlers = get_count(&r, HANDLERS_MAX);
 	m->loopback = get_bool(&r);
 	m->tools = get_count(&r, TOOLS_MAX);

@@ -106,6 +106,8 @@ struct msg_conf_listener {
 	struct slice	path;		/* "/mcp" */
 	struct slice	public_url;	/* may be empty */
 	struct slice	version;	/* of pontifexd */
+	struct slice	metadata;	/* RFC 9728, JSON; empty: no issuer */
+	struct slice	metadata_url;	/* where clients find it */
 	uint32_t	handlers;	/* how many there will be */
 	int		loopback;	/* listens on loopback only */
 	uint32_t	tools;		/* how many MSG_CONF_TOOL_TEXT follow */

@@ -357,7 +357,7 @@ check_present(const struct config *c)
 		{ c->auth.present, "no auth block is given: nothing would be "
 		    "authenticated" },
 		{ !c->auth.present || c->auth.keys != NULL ||
-		    c->auth.issuers > 0, "auth has neither keys nor an issuer" },
+		    c->auth.nissuers > 0, "auth has neither keys nor an issuer" },
 		{ c->audit.present && c->audit.journal != NULL,
 		    "no audit journal is given: nothing would be recorded" },
 		{ !TAILQ_EMPTY(&c->tools), "no tool is declared" },
@@ -398,6 +398,7 @@ config_check(struct config *c)
 
 	check_present(c);
 	set_defaults(c);
+	issuers_check(c);
 	check_sources(c);
 	TAILQ_FOREACH(t, &c->tools, entry)
 		check_tool(c, t);

@@ -49,6 +49,7 @@ config_new(const char *path)
 	TAILQ_INIT(&c->origins);
 	TAILQ_INIT(&c->sources);
 	TAILQ_INIT(&c->tools);
+	TAILQ_INIT(&c->auth.issuers);
 	TAILQ_INIT(&c->not_in_force);
 	return c;
 }
@@ -121,15 +122,41 @@ tool_free(struct tool_conf *t)
 	free(t);
 }
 
+static void
+issuer_free(struct issuer_conf *i)
+{
+	struct grant_conf *g;
+
+	while ((g = TAILQ_FIRST(&i->grants)) != NULL) {
+		TAILQ_REMOVE(&i->grants, g, entry);
+		texts_free(&g->scopes);
+		free(g->role);
+		free(g);
+	}
+	texts_free(&i->audiences);
+	texts_free(&i->claims);
+	free(i->url);
+	free(i->jwks);
+	free(i->scopes_from);
+	free(i->typ);
+	free(i->ca);
+	free(i);
+}
+
 void
 config_free(struct config *c)
 {
 	struct listen_conf *l;
 	struct source_conf *s;
+	struct issuer_conf *i;
 	struct tool_conf *t;
 
 	if (c == NULL)
 		return;
+	while ((i = TAILQ_FIRST(&c->auth.issuers)) != NULL) {
+		TAILQ_REMOVE(&c->auth.issuers, i, entry);
+		issuer_free(i);
+	}
 	while ((l = TAILQ_FIRST(&c->listens)) != NULL) {
 		TAILQ_REMOVE(&c->listens, l, entry);
 		free(l->address);

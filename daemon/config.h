@@ -120,11 +120,42 @@ struct audit_conf {
 	struct secret_ref	 postgres;
 };
 
+/* role "x" grants "a", "b" */
+struct grant_conf {
+	TAILQ_ENTRY(grant_conf)	 entry;
+	char			*role;
+	struct text_list	 scopes;
+	uint32_t		 nscopes;
+};
+
+struct issuer_conf {
+	TAILQ_ENTRY(issuer_conf) entry;
+	char			*url;
+	struct text_list	 audiences;
+	uint32_t		 naudiences;
+	char			*jwks;		/* URL, NULL: found in its metadata */
+	char			*scopes_from;
+	char			*typ;		/* NULL: absent, JWT or at+jwt */
+	char			*ca;		/* absolute path, NULL: the system's */
+	int			 allow_private;
+	uint32_t		 leeway_ms;
+	uint64_t		 lifetime_ms;
+	struct rate		 rate;		/* count 0: the auth block's */
+	struct text_list	 claims;
+	uint32_t		 nclaims;
+	TAILQ_HEAD(, grant_conf) grants;
+	uint32_t		 ngrants;
+	const char		*file;
+	int			 line;
+};
+TAILQ_HEAD(issuer_list, issuer_conf);
+
 struct auth_conf {
 	int			 present;
 	char			*keys;		/* absolute path, NULL: none */
 	struct rate		 rate;		/* count 0: none given */
-	uint32_t		 issuers;	/* parsed, not in force yet */
+	struct issuer_list	 issuers;
+	uint32_t		 nissuers;
 };
 
 struct config {
@@ -187,6 +218,11 @@ void	 sql_params_free(struct sql_params *);
 /* toolspec.c: the JSON of tools/list, from the configuration. */
 /* Returns an allocated JSON object, or NULL with errno. */
 char	*toolspec_render(const struct config *, const struct tool_conf *);
+
+/* metadata.c: RFC 9728; allocated, NULL with errno.  Needs a public url. */
+char	*metadata_render(const struct config *);
+/* Where it is served, as clients see it. */
+char	*metadata_url(const struct config *);
 
 /* secret.c: returns the value (caller frees with freezero(*, *len)), or NULL
  * after a log line that names the reference and what is wrong with it. */

@@ -122,7 +122,7 @@ void	 add_origin(struct config *, char *);
 void	 set_user(struct config *, char *);
 void	 set_node(struct config *, char *);
 void	 set_audit_limit(struct config *, int64_t);
-void	 check_scopes(struct text_list *);
+void	 check_scopes(const struct text_list *);
 struct source_conf *add_source(struct config *, char *name, enum source_kind);
 void	 add_session(struct source_conf *, char *name, char *value);
 struct tool_conf *add_tool(struct config *, char *name);
@@ -130,6 +130,28 @@ void	 tool_sql(struct tool_conf *, char *);
 struct param_conf *add_param(struct tool_conf *, char *name, enum param_type);
 void	 param_enum(struct param_conf *, struct text_list *);
 void	 param_privacy(struct param_conf *, enum privacy);
+
+/* A URL of https, with a host and without query and fragment. */
+int	 https_url_ok(const char *);
+
+/* ---- issuer.c: the issuer whose block is open ---------------------------- */
+
+void	 add_issuer(struct config *, char *url);
+void	 issuer_audiences(struct config *, struct text_list *);
+void	 issuer_claims(struct config *, struct text_list *);
+void	 issuer_jwks(struct config *, char *);
+void	 issuer_scopes_from(struct config *, char *);
+void	 issuer_typ(struct config *, char *);
+void	 issuer_ca(struct config *, char *);
+void	 issuer_private(struct config *);
+void	 issuer_rate(struct config *, const struct rate *);
+void	 issuer_leeway(struct config *, int64_t ms);
+void	 issuer_lifetime(struct config *, int64_t ms);
+void	 issuer_grant(struct config *, char *role, struct text_list *scopes);
+/* Its block is closed. */
+void	 issuer_end(struct config *);
+/* With the whole file read. */
+void	 issuers_check(struct config *);
 
 /* ---- check.c, check_param.c --------------------------------------------- */
 

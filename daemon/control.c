@@ -3,7 +3,7 @@
 /*
  * The socket of pontifexctl: small fixed messages, one answer each, from
  * root or the daemon's own user only.  What a client sends is length-checked
- * by the framing and never more than a word and a flag.
+ * by the framing: a word, a flag, or a token that is passed on unread.
  */
 
 #include <sys/socket.h>
@@ -88,6 +88,20 @@ do_reload(struct channel *ch)
 		reply(ch, 0, same, sizeof(same) - 1);
 }
 
+static void
+explain_done(const char *text, size_t len, void *arg)
+{
+	static const char busy[] = "authd does not answer\n";
+	struct channel *ch = arg;
+
+	if (client_slot(ch) == CLIENTS_MAX)
+		return;
+	if (text == NULL)
+		reply(ch, 1, busy, sizeof(busy) - 1);
+	else
+		reply(ch, 0, text, len);
+}
+
 static int
 on_client_frame(struct channel *ch, const struct frame *f, void *arg)
 {
@@ -99,6 +113,11 @@ on_client_frame(struct channel *ch, const struct frame *f, void *arg)
 		if (f->length != 0)
 			return -1;
 		supervise_status(status_done, ch);
+		return 0;
+	case MSG_CTL_EXPLAIN:
+		if (f->length > CREDENTIAL_MAX)
+			return -1;
+		supervise_explain(f->payload, f->length, explain_done, ch);
 		return 0;
 	case MSG_CTL_RELOAD:
 		if (f->length != 0)
@@ -152,7 +171,10 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 	    NULL) {
 		log_warn("control socket: refused: too many clients");
 		close(fd);
+		return;
 	}
+	/* A token may pass here. */
+	channel_secret(clients[slot]);
 }
 
 /* A socket file that nobody listens on is a leftover; a live one is not. */

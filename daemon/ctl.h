@@ -5,6 +5,9 @@
 #ifndef DAEMON_CTL_H
 #define DAEMON_CTL_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #define CTL_OK		0
 #define CTL_FAILED	1
 #define CTL_USAGE	2
@@ -14,5 +17,9 @@
 /* argv[0] is the command's name.  Return an exit code. */
 int	ctl_key(int argc, char **argv);
 int	ctl_audit(int argc, char **argv);
+int	ctl_token(const char *socket, int argc, char **argv);
+
+/* Asks the daemon and prints what it says; an exit code. */
+int	ctl_ask(const char *socket, uint16_t type, const void *, size_t);
 
 #endif

@@ -146,6 +146,23 @@ authority_host(const char *s, size_t len)
 	return host;
 }
 
+int
+https_url_ok(const char *url)
+{
+	static const char scheme[] = "https://";
+	size_t skip = sizeof(scheme) - 1;
+	char *host;
+
+	if (strncmp(url, scheme, skip) != 0 || !header_text_ok(url) ||
+	    strpbrk(url, "#?") != NULL)
+		return 0;
+	if ((host = authority_host(url + skip, strcspn(url + skip, "/"))) ==
+	    NULL)
+		return 0;
+	free(host);
+	return 1;
+}
+
 void
 set_public_url(struct config *c, char *url)
 {
@@ -236,7 +253,7 @@ set_audit_limit(struct config *c, int64_t limit)
 }
 
 void
-check_scopes(struct text_list *list)
+check_scopes(const struct text_list *list)
 {
 	const struct text_item *item;
 	const char *problem;
@@ -244,7 +261,6 @@ check_scopes(struct text_list *list)
 	TAILQ_FOREACH(item, list, entry)
 		if ((problem = scope_problem(slice_of(item->text))) != NULL)
 			config_error("scope \"%s\": %s", item->text, problem);
-	list_free(list);
 }
 
 /* ---- sources ----------------------------------------------------------- */

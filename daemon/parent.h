@@ -11,7 +11,7 @@
 #include "../common/proc.h"
 #include "config.h"
 
-#define CHILDREN_MAX	(LISTENERS_MAX + HANDLERS_MAX + 2)
+#define CHILDREN_MAX	(LISTENERS_MAX + HANDLERS_MAX + 3)
 #define LISTENS_MAX	16		/* listen lines */
 #define SHUTDOWN_MS	10000		/* what is in flight may take so long */
 #define STATUS_MS	1000		/* a child that is silent is said to be so */
@@ -84,6 +84,12 @@ struct child_proc *supervise_find(enum role, uint32_t index);
 /* The key file may have changed. */
 void	supervise_keys(void);
 void	supervise_verbose(int);
+/*
+ * Asks authd what it would decide of a token; calls done with the text, once,
+ * within STATUS_MS, or with NULL where there is no answer.
+ */
+void	supervise_explain(const void *token, size_t len,
+	    void (*done)(const char *, size_t, void *), void *);
 /* Asks every child; calls done with the text, once, within STATUS_MS. */
 void	supervise_status(void (*done)(const char *, size_t, void *), void *);
 

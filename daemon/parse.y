@@ -49,10 +49,10 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 	struct text_list	*list;
 }
 
-%token	ALLOW APPROVE ARGUMENTS AUDIENCE AUDIT AUTH BURST BY BYTES CACHE
+%token	ALLOW APPROVE ARGUMENTS AUDIENCE AUDIT AUTH BURST BY BYTES CA CACHE
 %token	CHECKPOINT CLAIMS CONNECT CONNECTIONS CONTINUE CONTROL CREDENTIAL
 %token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FROM GRANTS
-%token	HANDLERS HOST INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEYS LEEWAY
+%token	HANDLERS HOST INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEYS LEEWAY LIFETIME
 %token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
 %token	PLAINTEXT POOL PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
@@ -139,18 +139,13 @@ auth_lines	: auth_line
 auth_line	: /* empty */
 		| KEYS STRING			{ set_path(&conf->auth.keys, $2, "keys"); }
 		| RATE rate			{ once(&in_auth, RATE); conf->auth.rate = $2; }
-		| issuer_head '{' issuer_lines '}' {
-			if (!was_said(&in_issuer, AUDIENCE))
-				config_error("the issuer has no audience: tokens for anybody would do");
-		}
+		| issuer_head '{' issuer_lines '}' { issuer_end(conf); }
 		| error
 		;
 
 issuer_head	: ISSUER STRING			{
 			block_begin(&in_issuer);
-			conf->auth.issuers++;
-			not_in_force(conf, "issuer \"%s\": tokens are not checked yet, so each is refused", $2);
-			free($2);
+			add_issuer(conf, $2);
 		}
 		;
 
@@ -159,15 +154,17 @@ issuer_lines	: issuer_line
 		;
 
 issuer_line	: /* empty */
-		| AUDIENCE list			{ once(&in_issuer, AUDIENCE); list_free($2); }
-		| JWKS STRING			{ once(&in_issuer, JWKS); free($2); }
-		| SCOPES FROM STRING		{ once(&in_issuer, SCOPES); free($3); }
-		| ROLE STRING GRANTS list	{ free($2); check_scopes($4); }
-		| CLAIMS list			{ once(&in_issuer, CLAIMS); list_free($2); }
-		| RATE rate			{ once(&in_issuer, RATE); }
-		| ALLOW PRIVATE			{ once(&in_issuer, ALLOW); }
-		| LEEWAY DURATION		{ once(&in_issuer, LEEWAY); }
-		| TYP STRING			{ once(&in_issuer, TYP); free($2); }
+		| AUDIENCE list			{ once(&in_issuer, AUDIENCE); issuer_audiences(conf, $2); }
+		| JWKS STRING			{ issuer_jwks(conf, $2); }
+		| SCOPES FROM STRING		{ issuer_scopes_from(conf, $3); }
+		| ROLE STRING GRANTS list	{ issuer_grant(conf, $2, $4); }
+		| CLAIMS list			{ once(&in_issuer, CLAIMS); issuer_claims(conf, $2); }
+		| RATE rate			{ once(&in_issuer, RATE); issuer_rate(conf, &$2); }
+		| ALLOW PRIVATE			{ once(&in_issuer, ALLOW); issuer_private(conf); }
+		| LEEWAY DURATION		{ once(&in_issuer, LEEWAY); issuer_leeway(conf, $2); }
+		| LIFETIME DURATION		{ once(&in_issuer, LIFETIME); issuer_lifetime(conf, $2); }
+		| CA STRING			{ issuer_ca(conf, $2); }
+		| TYP STRING			{ issuer_typ(conf, $2); }
 		| error
 		;
 
@@ -412,7 +409,7 @@ static const struct {
 	{ "allow", ALLOW }, { "approve", APPROVE }, { "arguments", ARGUMENTS },
 	{ "audience", AUDIENCE }, { "audit", AUDIT }, { "auth", AUTH },
 	{ "boolean", BOOLEAN }, { "burst", BURST }, { "by", BY },
-	{ "bytes", BYTES }, { "cache", CACHE }, { "checkpoint", CHECKPOINT },
+	{ "bytes", BYTES }, { "ca", CA }, { "cache", CACHE }, { "checkpoint", CHECKPOINT },
 	{ "claims", CLAIMS }, { "connect", CONNECT },
 	{ "connections", CONNECTIONS }, { "continue", CONTINUE },
 	{ "control", CONTROL }, { "credential", CREDENTIAL }, { "date", DATE },
@@ -424,7 +421,8 @@ static const struct {
 	{ "include", INCLUDE }, { "integer", INTEGER_T },
 	{ "invalidates", INVALIDATES }, { "issuer", ISSUER },
 	{ "journal", JOURNAL }, { "jwks", JWKS }, { "keys", KEYS },
-	{ "leeway", LEEWAY }, { "length", LENGTH }, { "limit", LIMIT },
+	{ "leeway", LEEWAY }, { "length", LENGTH }, { "lifetime", LIFETIME },
+	{ "limit", LIMIT },
 	{ "listen", LISTEN }, { "listeners", LISTENERS },
 	{ "maximum", MAXIMUM }, { "minimum", MINIMUM }, { "minute", MINUTE },
 	{ "namespace", NAMESPACE }, { "node", NODE }, { "number", NUMBER_T },

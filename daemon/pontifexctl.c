@@ -32,7 +32,8 @@ usage(void)
 	    "[-i id] [-E env]\n"
 	    "       pontifexctl key list [-F keyfile]\n"
 	    "       pontifexctl key revoke [-F keyfile] id\n"
-	    "       pontifexctl audit tail|verify [-j dir]\n");
+	    "       pontifexctl audit tail|verify [-j dir]\n"
+	    "       pontifexctl [-s socket] token explain < token\n");
 	return CTL_USAGE;
 }
 
@@ -64,8 +65,8 @@ connect_to(const char *path)
 	return fd;
 }
 
-static int
-ask(const char *path, uint16_t type, const void *payload, size_t len)
+int
+ctl_ask(const char *path, uint16_t type, const void *payload, size_t len)
 {
 	struct buffer answer;
 	struct frame f;
@@ -102,7 +103,7 @@ set_log(const char *path, int argc, char **argv)
 		flag = 0;
 	else
 		return usage();
-	return ask(path, MSG_CTL_VERBOSE, &flag, sizeof(flag));
+	return ctl_ask(path, MSG_CTL_VERBOSE, &flag, sizeof(flag));
 }
 
 int
@@ -127,10 +128,12 @@ main(int argc, char **argv)
 		return ctl_key(argc, argv);
 	if (strcmp(argv[0], "audit") == 0)
 		return ctl_audit(argc, argv);
+	if (strcmp(argv[0], "token") == 0)
+		return ctl_token(path, argc, argv);
 	if (strcmp(argv[0], "status") == 0 && argc == 1)
-		return ask(path, MSG_CTL_STATUS, NULL, 0);
+		return ctl_ask(path, MSG_CTL_STATUS, NULL, 0);
 	if (strcmp(argv[0], "reload") == 0 && argc == 1)
-		return ask(path, MSG_CTL_RELOAD, NULL, 0);
+		return ctl_ask(path, MSG_CTL_RELOAD, NULL, 0);
 	if (strcmp(argv[0], "log") == 0)
 		return set_log(path, argc, argv);
 	return usage();

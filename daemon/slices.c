@@ -18,6 +18,32 @@
 #include "parent.h"
 
 
+/* With an issuer, how clients find it. */
+static int
+send_listener_self(struct channel *ch, struct msg_conf_listener *m)
+{
+	const struct config *c = parent.config;
+	char *text = NULL, *url = NULL;
+	struct buffer *b;
+	int rc = -1;
+
+	if (c->auth.nissuers > 0 && ((text = metadata_render(c)) == NULL ||
+	    (url = metadata_url(c)) == NULL)) {
+		log_warn("metadata cannot be made: too long");
+		free(text);
+		return -1;
+	}
+	m->metadata = slice_of(text);
+	m->metadata_url = slice_of(url);
+	if ((b = channel_begin(ch, MSG_CONF_LISTENER, 0)) != NULL) {
+		put_conf_listener(b, m);
+		rc = channel_commit(ch);
+	}
+	free(text);
+	free(url);
+	return rc;
+}
+
 static int
 send_listener(struct channel *ch)
 {
@@ -38,10 +64,7 @@ send_listener(struct channel *ch)
 	TAILQ_FOREACH(l, &c->listens, entry)
 		if (!l->loopback)
 			m.loopback = 0;
-	if ((b = channel_begin(ch, MSG_CONF_LISTENER, 0)) == NULL)
-		return -1;
-	put_conf_listener(b, &m);
-	if (channel_commit(ch) == -1)
+	if (send_listener_self(ch, &m) == -1)
 		return -1;
 	TAILQ_FOREACH(t, &c->tools, entry) {
 		struct msg_conf_tool_text text = {
@@ -104,6 +127,60 @@ send_names(struct channel *ch)
 	return 0;
 }
 
+static uint32_t
+slices_of(struct slice *out, const struct text_list *list, uint32_t max)
+{
+	const struct text_item *item;
+	uint32_t n = 0;
+
+	TAILQ_FOREACH(item, list, entry)
+		if (n < max)
+			out[n++] = slice_of(item->text);
+	return n;
+}
+
+static int
+send_grant(struct channel *ch, const struct grant_conf *g)
+{
+	static struct msg_conf_grant m;
+	struct buffer *b;
+
+	m.role = slice_of(g->role);
+	m.scopes = slices_of(m.scope, &g->scopes, SCOPES_MAX);
+	if ((b = channel_begin(ch, MSG_CONF_GRANT, 0)) == NULL)
+		return -1;
+	put_conf_grant(b, &m);
+	return channel_commit(ch);
+}
+
+static int
+send_issuer(struct channel *ch, const struct issuer_conf *i)
+{
+	static struct msg_conf_issuer m;
+	const struct grant_conf *g;
+	struct buffer *b;
+
+	m.url = slice_of(i->url);
+	m.discover = i->jwks == NULL;
+	m.typ = slice_of(i->typ);
+	m.scopes_from = slice_of(i->scopes_from);
+	m.leeway_s = i->leeway_ms / 1000;
+	m.lifetime_s = (uint32_t)(i->lifetime_ms / 1000);
+	m.rate = i->rate;
+	m.audiences = slices_of(m.audience, &i->audiences, AUDIENCES_MAX);
+	m.claims = slices_of(m.claim, &i->claims, ATTRIBUTES_MAX);
+	m.grants = i->ngrants;
+	if ((b = channel_begin(ch, MSG_CONF_ISSUER, 0)) == NULL)
+		return -1;
+	put_conf_issuer(b, &m);
+	if (channel_commit(ch) == -1)
+		return -1;
+	TAILQ_FOREACH(g, &i->grants, entry)
+		if (send_grant(ch, g) == -1)
+			return -1;
+	return 0;
+}
+
 static int
 send_authd(struct channel *ch)
 {
@@ -111,8 +188,9 @@ send_authd(struct channel *ch)
 	struct msg_conf_authd m = {
 		.namespace = slice_of(c->namespace), .rate = c->auth.rate,
 		.tools = c->ntools, .listeners = c->listeners,
-		.handlers = c->handlers,
+		.handlers = c->handlers, .issuers = c->auth.nissuers,
 	};
+	const struct issuer_conf *issuer;
 	const struct tool_conf *t;
 	struct buffer *b;
 	uint32_t i;
@@ -133,6 +211,31 @@ send_authd(struct channel *ch)
 		if ((b = channel_begin(ch, MSG_CONF_TOOL_RULE, 0)) == NULL)
 			return -1;
 		put_conf_tool_rule(b, &rule);
+		if (channel_commit(ch) == -1)
+			return -1;
+	}
+	TAILQ_FOREACH(issuer, &c->auth.issuers, entry)
+		if (send_issuer(ch, issuer) == -1)
+			return -1;
+	return 0;
+}
+
+/* Addresses and certificates: no audience, no scope, no role. */
+static int
+send_fetcher(struct channel *ch)
+{
+	const struct issuer_conf *i;
+	struct msg_conf_fetch m;
+	struct buffer *b;
+
+	TAILQ_FOREACH(i, &parent.config->auth.issuers, entry) {
+		m.issuer = slice_of(i->url);
+		m.jwks = slice_of(i->jwks);
+		m.ca = slice_of(i->ca);
+		m.allow_private = i->allow_private;
+		if ((b = channel_begin(ch, MSG_CONF_FETCH, 0)) == NULL)
+			return -1;
+		put_conf_fetch(b, &m);
 		if (channel_commit(ch) == -1)
 			return -1;
 	}
@@ -358,6 +461,9 @@ slice_send(struct child_proc *c)
 		break;
 	case ROLE_AUDITD:
 		rc = send_auditd(c->control);
+		break;
+	case ROLE_FETCHER:
+		rc = send_fetcher(c->control);
 		break;
 	default:
 		break;

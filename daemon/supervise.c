@@ -6,7 +6,7 @@
  * either was started again.  A ticket key is made for a handler and authd
  * whenever one of the two is new, handed to both, and cleared.
  *
- * The children are not trusted: of what they send, only four messages are
+ * The children are not trusted: of what they send, only five messages are
  * taken, and none steers more than a log line, a status answer, or a fresh
  * start of the sender itself.
  */
@@ -67,6 +67,7 @@ roles_talk(enum role a, enum role b)
 	static const struct { enum role a, b; } pairs[] = {
 		{ ROLE_LISTENER, ROLE_AUTHD }, { ROLE_LISTENER, ROLE_HANDLER },
 		{ ROLE_AUTHD, ROLE_AUDITD }, { ROLE_HANDLER, ROLE_AUDITD },
+		{ ROLE_AUTHD, ROLE_FETCHER },
 	};
 	size_t i;
 
@@ -321,6 +322,83 @@ supervise_status(void (*done)(const char *, size_t, void *), void *arg)
 	evtimer_add(status_timer, &patience);
 }
 
+/* ---- what authd would decide ------------------------------------------- */
+
+static void (*explain_done)(const char *, size_t, void *);
+static void *explain_arg;
+static struct event *explain_timer;
+
+static void
+explain_finish(const char *text, size_t len)
+{
+	void (*done)(const char *, size_t, void *) = explain_done;
+
+	if (done == NULL)
+		return;
+	explain_done = NULL;
+	evtimer_del(explain_timer);
+	done(text, len, explain_arg);
+}
+
+static void
+explain_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	explain_finish(NULL, 0);
+}
+
+/* Each line is made safe to print: what stands in it came from a token. */
+static int
+explained(const struct frame *f)
+{
+	char line[1024];
+	const char *at = (const char *)f->payload, *end = at + f->length, *nl;
+	struct buffer b;
+	struct slice sl;
+
+	if (explain_done == NULL)
+		return 0;
+	if (f->length > STATUS_MAX)
+		return -1;
+	buffer_init(&b, STATUS_MAX * 4);
+	while (at < end) {
+		nl = memchr(at, '\n', (size_t)(end - at));
+		sl.ptr = at;
+		sl.len = nl == NULL ? (size_t)(end - at) : (size_t)(nl - at);
+		(void)buffer_printf(&b, "%s\n",
+		    log_safe(line, sizeof(line), sl));
+		at = nl == NULL ? end : nl + 1;
+	}
+	explain_finish((const char *)b.data, b.len);
+	buffer_free(&b);
+	return 0;
+}
+
+void
+supervise_explain(const void *token, size_t len,
+    void (*done)(const char *, size_t, void *), void *arg)
+{
+	static const struct timeval patience = {
+		STATUS_MS / 1000, STATUS_MS % 1000 * 1000
+	};
+	struct child_proc *authd = supervise_find(ROLE_AUTHD, 0);
+
+	if (explain_timer == NULL)
+		explain_timer = evtimer_new(parent.base, explain_timeout,
+		    NULL);
+	if (explain_done != NULL || explain_timer == NULL || authd == NULL ||
+	    authd->state != CHILD_READY || authd->control == NULL ||
+	    channel_send(authd->control, MSG_EXPLAIN, 0, token, len) == -1) {
+		done(NULL, 0, arg);
+		return;
+	}
+	explain_done = done;
+	explain_arg = arg;
+	evtimer_add(explain_timer, &patience);
+}
+
 /* ---- cut off by a sibling ----------------------------------------------- */
 
 struct parting {
@@ -374,9 +452,13 @@ peer_gone(const struct child_proc *c, const struct frame *f)
 	if (get_peer(f, &m) == -1 || m.role >= ROLE_MAX)
 		return -1;
 	peer = supervise_find((enum role)m.role, m.index);
-	/* Those who ask depend on those who answer, not the other way. */
+	/*
+	 * Those who ask depend on those who answer, not the other way; but
+	 * nobody ends because the fetcher, which faces a network, hung up.
+	 */
 	if (peer == NULL || !roles_talk(c->role, peer->role) ||
-	    c->role == ROLE_AUDITD || peer->role == ROLE_LISTENER)
+	    c->role == ROLE_AUDITD || peer->role == ROLE_LISTENER ||
+	    peer->role == ROLE_FETCHER)
 		return -1;
 	/* Its successor may be up by the time that the child says so. */
 	if (peer->instance != m.instance ||
@@ -405,6 +487,8 @@ on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 		return 0;
 	case MSG_STATUS:
 		return status_answer(c, f);
+	case MSG_EXPLAINED:
+		return c->role == ROLE_AUTHD ? explained(f) : -1;
 	case MSG_PEER:
 		return peer_gone(c, f);
 	case MSG_VIOLATION:
@@ -652,6 +736,8 @@ supervise_start(void)
 	/* The order of wiring: what others lean on first. */
 	child_add(ROLE_AUDITD, 0);
 	child_add(ROLE_AUTHD, 0);
+	if (parent.config->auth.nissuers > 0)
+		child_add(ROLE_FETCHER, 0);
 	for (i = 0; i < parent.config->handlers; i++)
 		child_add(ROLE_HANDLER, i);
 	for (i = 0; i < parent.config->listeners; i++)
@@ -717,7 +803,8 @@ static void
 stop_next(void)
 {
 	static const enum role order[] = {
-		ROLE_LISTENER, ROLE_HANDLER, ROLE_AUTHD, ROLE_AUDITD
+		ROLE_LISTENER, ROLE_FETCHER, ROLE_HANDLER, ROLE_AUTHD,
+		ROLE_AUDITD
 	};
 	size_t i;
 

@@ -12,7 +12,7 @@
 #include "listener.h"
 
 #define BODY_FIRST	4096		/* bytes kept between answers */
-#define CHALLENGE_MAX	1024
+#define CHALLENGE_MAX	8192
 
 static struct buffer body;		/* of the answer that is being made */
 static struct buffer challenge;
@@ -124,6 +124,17 @@ answer_health(struct connection *c, int ok)
 	respond_body(c, &reply);
 }
 
+/* The one document for everybody: how to find the issuers. */
+void
+answer_metadata(struct connection *c)
+{
+	struct reply reply = { .status = 200, .public = 1 };
+
+	buffer_clear(&body);
+	(void)buffer_add_slice(&body, listener.metadata);
+	respond_body(c, &reply);
+}
+
 /* What the listener found wrong itself, now that it is recorded. */
 static void
 answer_planned(struct connection *c)
@@ -168,9 +179,9 @@ answer_refused(struct connection *c, const struct msg_decision *m)
 	buffer_clear(&challenge);
 	if (outcome == OUTCOME_AUTH_FAILED)
 		challenge_401(&challenge, listener.namespace,
-		    m->no_credential, m->scope);
+		    listener.metadata_url, m->no_credential, m->scope);
 	else if (outcome == OUTCOME_SCOPE_DENIED)
-		challenge_403(&challenge, m->scope);
+		challenge_403(&challenge, listener.metadata_url, m->scope);
 	if (challenge.len > 0 && !challenge.bad)
 		reply.challenge = (const char *)challenge.data;
 	respond_error(c, &reply, outcome, NULL);

@@ -61,7 +61,9 @@ http_reply(struct buffer *b, const struct reply *reply,
 	if (n > 0)
 		(void)buffer_add_cstr(b,
 		    "Content-Type: application/json\r\n");
-	(void)buffer_add_cstr(b, "Cache-Control: no-store\r\nContent-Length: ");
+	(void)buffer_add_cstr(b, reply->public ?
+	    "Cache-Control: max-age=300\r\nAccess-Control-Allow-Origin: *\r\n"
+	    "Content-Length: " : "Cache-Control: no-store\r\nContent-Length: ");
 	(void)buffer_add_u64(b, length);
 	(void)buffer_add(b, "\r\n", 2);
 	if (reply->challenge != NULL)
@@ -119,11 +121,13 @@ add_quoted(struct buffer *b, const char *name, struct slice value)
 }
 
 void
-challenge_401(struct buffer *b, const char *realm, int no_credential,
-    struct slice scope)
+challenge_401(struct buffer *b, const char *realm, const char *metadata_url,
+    int no_credential, struct slice scope)
 {
 	(void)buffer_add_cstr(b, "Bearer ");
 	add_quoted(b, "realm", slice_of(realm));
+	if (metadata_url != NULL)
+		add_quoted(b, ", resource_metadata", slice_of(metadata_url));
 	if (!no_credential)
 		(void)buffer_add_cstr(b, ", error=\"invalid_token\"");
 	if (scope.len > 0)
@@ -132,9 +136,11 @@ challenge_401(struct buffer *b, const char *realm, int no_credential,
 }
 
 void
-challenge_403(struct buffer *b, struct slice scope)
+challenge_403(struct buffer *b, const char *metadata_url, struct slice scope)
 {
 	(void)buffer_add_cstr(b, "Bearer error=\"insufficient_scope\"");
+	if (metadata_url != NULL)
+		add_quoted(b, ", resource_metadata", slice_of(metadata_url));
 	if (scope.len > 0)
 		add_quoted(b, ", scope", scope);
 	(void)buffer_add_char(b, '\0');

@@ -26,6 +26,24 @@ static struct event *drain_timer;
 /* ---- configuration ----------------------------------------------------- */
 
 static int
+configure_metadata(const struct msg_conf_listener *m)
+{
+	const char *path;
+	char *text, *url;
+
+	if ((text = slice_dup(m->metadata)) == NULL ||
+	    (listener.metadata_url = slice_dup(m->metadata_url)) == NULL ||
+	    (url = slice_dup(m->public_url)) == NULL ||
+	    (path = strstr(url, "://")) == NULL)
+		return -1;
+	listener.metadata.ptr = text;
+	listener.metadata.len = m->metadata.len;
+	path += strlen("://");
+	listener.public_path = path + strcspn(path, "/");
+	return 0;
+}
+
+static int
 configure_self(const struct frame *f)
 {
 	struct msg_conf_listener m;
@@ -36,6 +54,8 @@ configure_self(const struct frame *f)
 	if ((listener.namespace = slice_dup(m.namespace)) == NULL ||
 	    (listener.path = slice_dup(m.path)) == NULL ||
 	    mcp_server_init(&listener.server, m.version) == -1)
+		return -1;
+	if (m.metadata.len > 0 && configure_metadata(&m) == -1)
 		return -1;
 	listener.server.tool = calloc(m.tools == 0 ? 1 : m.tools,
 	    sizeof(*listener.server.tool));

@@ -194,6 +194,7 @@ struct reply {
 	const char	*allow;		/* of a 405, or NULL */
 	uint32_t	 retry_after;	/* seconds, 0: none */
 	const char	*challenge;	/* WWW-Authenticate, or NULL */
+	int		 public;	/* may be kept, and read by any page */
 };
 /* Appends head and body; the body is the parts joined (none: no body). */
 void	http_reply(struct buffer *, const struct reply *,
@@ -201,10 +202,14 @@ void	http_reply(struct buffer *, const struct reply *,
 /* The error object of DESIGN 4. */
 void	error_object(struct buffer *, enum outcome, const char *message,
 	    uint32_t retry_after, const uint8_t request_id[REQUEST_ID_LEN]);
-/* The challenge of a 401 and a 403, NUL-terminated, into a buffer. */
-void	challenge_401(struct buffer *, const char *realm, int no_credential,
+/*
+ * The challenge of a 401 and a 403, NUL-terminated, into a buffer.
+ * metadata_url: RFC 9728 5.1, NULL: there is none.
+ */
+void	challenge_401(struct buffer *, const char *realm,
+	    const char *metadata_url, int no_credential, struct slice scope);
+void	challenge_403(struct buffer *, const char *metadata_url,
 	    struct slice scope);
-void	challenge_403(struct buffer *, struct slice scope);
 
 /* ---- jsonrpc.c --------------------------------------------------------- */
 
@@ -355,7 +360,8 @@ enum question_state {
 	QUESTION_CALLED		/* a handler has it */
 };
 
-enum route { ROUTE_NONE, ROUTE_MCP, ROUTE_LIVE, ROUTE_READY };
+enum route { ROUTE_NONE, ROUTE_MCP, ROUTE_LIVE, ROUTE_READY,
+	ROUTE_METADATA };
 
 /* What is to be answered once a refusal is recorded. */
 struct refusal {
@@ -416,6 +422,9 @@ struct connection {
 struct listener {
 	char			*namespace;
 	char			*path;
+	struct slice		 metadata;	/* RFC 9728; empty: none */
+	char			*metadata_url;	/* NULL: none */
+	const char		*public_path;	/* of the public url */
 	struct allowed		 allowed;
 	struct mcp_server	 server;
 	uint32_t		 handlers;	/* that there will be */
@@ -486,6 +495,7 @@ int	questions_authd(void);
 int	answer_init(void);
 /* At once, without a question. */
 void	answer_health(struct connection *, int ok);
+void	answer_metadata(struct connection *);
 /* The question's decision, but for a call that goes on to its handler. */
 void	answer_decision(struct connection *, const struct msg_decision *);
 void	answer_result(struct connection *, const struct msg_result *);

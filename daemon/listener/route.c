@@ -103,6 +103,25 @@ check_names(struct connection *c, struct slice host)
 	return 0;
 }
 
+/*
+ * At the root, and with the path of the resource behind it (RFC 9728 3.1):
+ * that of the public url, and our own where a gateway changes it.
+ */
+static int
+is_metadata(struct slice path)
+{
+	static const char known[] = "/.well-known/oauth-protected-resource";
+	const size_t len = sizeof(known) - 1;
+
+	if (listener.metadata.len == 0 || path.len < len ||
+	    memcmp(path.ptr, known, len) != 0)
+		return 0;
+	path.ptr += len;
+	path.len -= len;
+	return path.len == 0 || slice_is(path, listener.path) ||
+	    slice_is(path, listener.public_path);
+}
+
 static enum route
 find_route(struct slice path)
 {
@@ -112,6 +131,8 @@ find_route(struct slice path)
 		return ROUTE_LIVE;
 	if (slice_is(path, "/health/ready"))
 		return ROUTE_READY;
+	if (is_metadata(path))
+		return ROUTE_METADATA;
 	return ROUTE_NONE;
 }
 
@@ -229,6 +250,10 @@ route_request(struct connection *c)
 	case ROUTE_LIVE:
 		count(c);
 		answer_health(c, 1);
+		break;
+	case ROUTE_METADATA:
+		count(c);
+		answer_metadata(c);
 		break;
 	default:
 		count(c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/parse.y daemon/input.c daemon/config.c daemon/declare.c daemon/check.c daemon/check_param.c daemon/sqlscan.c daemon/toolspec.c daemon/secret.c */
+/* link: daemon/parse.y daemon/input.c daemon/config.c daemon/declare.c daemon/issuer.c daemon/check.c daemon/check_param.c daemon/sqlscan.c daemon/toolspec.c daemon/secret.c */
 
 /*
  * pontifex.conf(5): what the contract's files become; a table of mistakes,
@@ -326,6 +326,33 @@ static const struct {
 	    "c:3: rate is given twice\n" },
 	{ "auth {\nissuer \"https://i/\" {\nscopes from \"s\"\n}\n}\n",
 	    "c:4: the issuer has no audience: tokens for anybody would do\n" },
+	{ "auth {\nissuer \"http://i/\" {\naudience \"a\"\n}\n}\n",
+	    "c:2: issuer \"http://i/\": must be https://host[:port]/path, "
+	    "without query and fragment, up to 255 bytes\n" },
+	{ "auth {\nissuer \"https://i/#x\" {\naudience \"a\"\n}\n}\n",
+	    "c:2: issuer \"https://i/#x\": must be https://host[:port]/path, "
+	    "without query and fragment, up to 255 bytes\n" },
+	{ "auth {\nissuer \"https://u@i/\" {\naudience \"a\"\n}\n}\n",
+	    "c:2: issuer \"https://u@i/\": must be https://host[:port]/path, "
+	    "without query and fragment, up to 255 bytes\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "jwks \"file:///k\"\n}\n}\n",
+	    "c:4: jwks \"file:///k\": must be https://host[:port]/path, "
+	    "without query and fragment, up to 1024 bytes\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "leeway 121s\n}\n}\n", "c:4: leeway: at most 120 s\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "lifetime 721h\n}\n}\n", "c:4: lifetime: 1 s to 30 days\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n}\n"
+	    "issuer \"https://i/\" {\naudience \"a\"\n}\n}\n",
+	    "c:5: issuer \"https://i/\" is given twice\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "role \"x\" grants \"a:b:c\"\nrole \"x\" grants \"a:b:d\"\n}\n}\n",
+	    "c:5: role \"x\" is given twice\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "claims \"a b\"\n}\n}\n",
+	    "c:4: claim \"a b\": a name is a letter and then A-Z a-z 0-9 "
+	    "_ . -\n" },
 	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
 	    "role \"r\" grants \"shop:x\", \"*:a:b\"\n}\n}\n",
 	    "c:4: scope \"shop:x\": a scope has three segments: "
@@ -717,7 +744,7 @@ static void
 the_production_configuration_loads(void **state)
 {
 	static const char *const pending[] = {
-		"c:13: redis", "c:19: issuer", "c:34: sink syslog",
+		"c:13: redis", "c:34: sink syslog",
 		"c:41: fallback", "c:60: cache"
 	};
 	const struct text_item *item;
@@ -737,7 +764,7 @@ the_production_configuration_loads(void **state)
 	    "https://console.example.com");
 	assert_int_equal(c->listeners, 2);
 	assert_int_equal(c->handlers, 4);
-	assert_int_equal(c->auth.issuers, 1);
+	assert_int_equal(c->auth.nissuers, 1);
 	assert_string_equal(c->audit.node, "edge-1");
 	assert_true(c->audit.limit == (uint64_t)4 << 30);
 	assert_int_equal(c->audit.postgres.origin, SECRET_ENV);
@@ -787,9 +814,10 @@ every_word_of_the_grammar_parses(void **state)
 	    "listen on \"::1\" port 80\n"
 	    "path \"/tools\"\n"
 	    "user \"_gateway\"\n"
+	    "public url \"https://h/mcp\"\n"
 	    "auth {\n\trate 5 per second burst 50\n"
 	    "\tissuer \"https://i/\" {\n\t\taudience \"a\",\n\t\t\t\"b\"\n"
-	    "\t\tallow private\n\t\tleeway 30s\n\t\ttyp \"at+jwt\"\n"
+	    "\t\tallow private\n\t\tleeway 30s\n\t\tlifetime 48h\n\t\tca \"ca.pem\"\n\t\ttyp \"at+jwt\"\n"
 	    "\t\tclaims \"a\"\n\t\t\t, \"b\"\n"
 	    "\t\trate 5 per hour burst 6\n\t}\n}\n"
 	    "audit {\n\tjournal \"/j\" limit 1048576\n\ton failure stop\n"
@@ -850,7 +878,7 @@ every_word_of_the_grammar_parses(void **state)
 	assert_string_equal(config_source(c, "file")->dsn.name, in_dir("dsn"));
 	TAILQ_FOREACH(item, &c->not_in_force, entry)
 		pending++;
-	assert_int_equal(pending, 10);
+	assert_int_equal(pending, 9);
 	config_free(c);
 }
 

@@ -669,15 +669,22 @@ a_scope_cannot_split_a_response(void **state)
 
 	(void)state;
 	buffer_init(&b, 4096);
-	challenge_403(&b, slice_of("a\"b\\c\r\nSet-Cookie: x"));
+	challenge_403(&b, NULL, slice_of("a\"b\\c\r\nSet-Cookie: x"));
 	assert_string_equal("Bearer error=\"insufficient_scope\", "
 	    "scope=\"a\\\"b\\\\cSet-Cookie: x\"", (char *)b.data);
 	buffer_clear(&b);
-	challenge_401(&b, "shop", 1, slice_of(""));
+	challenge_401(&b, "shop", NULL, 1, slice_of(""));
 	assert_string_equal("Bearer realm=\"shop\"", (char *)b.data);
 	buffer_clear(&b);
-	challenge_401(&b, "shop", 0, slice_of("shop:read"));
-	assert_string_equal("Bearer realm=\"shop\", error=\"invalid_token\", "
+	challenge_401(&b, "shop", "https://h/.well-known/x", 0,
+	    slice_of("shop:read"));
+	assert_string_equal("Bearer realm=\"shop\", "
+	    "resource_metadata=\"https://h/.well-known/x\", "
+	    "error=\"invalid_token\", scope=\"shop:read\"", (char *)b.data);
+	buffer_clear(&b);
+	challenge_403(&b, "https://h/.well-known/x", slice_of("shop:read"));
+	assert_string_equal("Bearer error=\"insufficient_scope\", "
+	    "resource_metadata=\"https://h/.well-known/x\", "
 	    "scope=\"shop:read\"", (char *)b.data);
 	buffer_free(&b);
 }

@@ -58,6 +58,7 @@ enum who {
 	LOCAL_HANDLER,	/* files alone */
 	NAMES_HANDLER,	/* a port, and names to look up */
 	AUDITD,		/* the journal's folder */
+	FETCHER,	/* a port, and names to look up */
 	WHO_MAX
 };
 
@@ -72,17 +73,19 @@ static const struct {
 	[LOCAL_HANDLER] = { "handler without network", ROLE_HANDLER },
 	[NAMES_HANDLER] = { "handler that looks names up", ROLE_HANDLER },
 	[AUDITD] = { "auditd", ROLE_AUDITD },
+	[FETCHER] = { "fetcher", ROLE_FETCHER },
 };
 
 #include "sandbox_acts.h"
 
 /* ---- the table --------------------------------------------------------- */
 
-#define EVERY(result)	{ WORKS, result, result, result, result, result, result }
+#define EVERY(result) \
+	{ WORKS, result, result, result, result, result, result, result }
 #define NO_CONTROL(result) \
-	{ NOT_ASKED, result, result, result, result, result, result }
-/* listener, authd, handlers, auditd */
-#define ROLES(l, a, h, j)	{ WORKS, l, a, h, h, h, j }
+	{ NOT_ASKED, result, result, result, result, result, result, result }
+/* listener, authd, handlers, auditd, fetcher */
+#define ROLES(l, a, h, j, f)	{ WORKS, l, a, h, h, h, j, f }
 
 static const struct act {
 	const char	*name;
@@ -94,58 +97,58 @@ static const struct act {
 	/* what must work */
 	{ "does its work", work, NULL, EVERY(WORKS), 0 },
 	{ "accepts a client", accept_client, "accept4", { WORKS, WORKS, KILLED,
-	    KILLED, KILLED, KILLED, KILLED }, 0 },
+	    KILLED, KILLED, KILLED, KILLED , KILLED}, 0 },
 	{ "uses SQLite in its folder", use_sqlite, NULL, { WORKS, NOT_ASKED,
-	    NOT_ASKED, WORKS, WORKS, NOT_ASKED, NOT_ASKED }, 0 },
+	    NOT_ASKED, WORKS, WORKS, NOT_ASKED, NOT_ASKED , NOT_ASKED}, 0 },
 	{ "keeps the journal", keep_journal, NULL, { WORKS, NOT_ASKED,
-	    NOT_ASKED, NOT_ASKED, NOT_ASKED, NOT_ASKED, WORKS }, 0 },
+	    NOT_ASKED, NOT_ASKED, NOT_ASKED, NOT_ASKED, WORKS , NOT_ASKED}, 0 },
 	{ "reads a listed folder", read_listed, "openat", { WORKS, NO_FILES,
-	    NO_FILES, WORKS, EACCES, EACCES, EACCES }, 1 },
+	    NO_FILES, WORKS, EACCES, EACCES, EACCES , EACCES}, 1 },
 	{ "connects to a listed port", connect_listed, "socket", { WORKS,
-	    KILLED, KILLED, WORKS, KILLED, WORKS, KILLED }, 0 },
+	    KILLED, KILLED, WORKS, KILLED, WORKS, KILLED , WORKS}, 0 },
 	{ "connects to a Unix socket", connect_unix, "socket", { WORKS,
-	    KILLED, KILLED, WORKS, EACCES, EACCES, EACCES }, 0 },
+	    KILLED, KILLED, WORKS, EACCES, EACCES, EACCES , KILLED}, 0 },
 	/* files */
 	{ "opens /etc/passwd", open_passwd, "openat",
-	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES), 1 },
+	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES, EACCES), 1 },
 	{ "opens /", list_root, "openat",
-	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES), 1 },
+	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES, EACCES), 1 },
 	{ "reads outside", read_outside, "openat",
-	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES), 1 },
+	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES, EACCES), 1 },
 	{ "writes outside", write_outside, "openat",
-	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES), 1 },
+	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES, EACCES), 1 },
 	{ "writes where it may only read", write_read_only, "openat",
-	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES), 1 },
+	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES, EACCES), 1 },
 	{ "creates a file outside", create_outside, "openat",
-	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES), 1 },
+	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES, EACCES), 1 },
 	{ "removes a file outside", remove_outside, "unlinkat",
-	    ROLES(KILLED, KILLED, EACCES, EACCES), 1 },
+	    ROLES(KILLED, KILLED, EACCES, EACCES, KILLED), 1 },
 	{ "moves a file outside", move_outside, "renameat",
-	    ROLES(KILLED, KILLED, KILLED, EACCES), 2 },
+	    ROLES(KILLED, KILLED, KILLED, EACCES, KILLED), 2 },
 	{ "links a file", make_link, "link", EVERY(KILLED), 0 },
 	/* the network */
 	{ "makes a TCP socket", inet_socket, "socket", { WORKS, KILLED,
-	    KILLED, WORKS, KILLED, WORKS, KILLED }, 0 },
+	    KILLED, WORKS, KILLED, WORKS, KILLED , WORKS}, 0 },
 	{ "connects to a port that is not listed", connect_unlisted, "socket",
-	    { WORKS, KILLED, KILLED, EACCES, KILLED, EACCES, KILLED }, 4 },
+	    { WORKS, KILLED, KILLED, EACCES, KILLED, EACCES, KILLED , EACCES}, 4 },
 	{ "makes a UDP socket", udp_socket, "socket", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, WORKS, KILLED }, 0 },
+	    KILLED, KILLED, KILLED, WORKS, KILLED , WORKS}, 0 },
 	{ "makes a socket of another protocol", mptcp_socket, "socket",
 	    NO_CONTROL(KILLED), 0 },
 	{ "makes a netlink socket", netlink_socket, "socket", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, WORKS, KILLED }, 0 },
+	    KILLED, KILLED, KILLED, WORKS, KILLED , KILLED}, 0 },
 	{ "looks for the logger again", logger_socket, "socket",
 	    EVERY(EACCES), 0 },
 	{ "binds a port", bind_port, NULL, { WORKS, NOT_ASKED, NOT_ASKED,
-	    KILLED, NOT_ASKED, EACCES, NOT_ASKED }, 4 },
+	    KILLED, NOT_ASKED, EACCES, NOT_ASKED , KILLED}, 4 },
 	{ "listens", listen_self, "listen", EVERY(KILLED), 0 },
 	{ "connects a socket it has", connect_inherited, "connect", { WORKS,
-	    KILLED, KILLED, NOT_ASKED, KILLED, NOT_ASKED, KILLED }, 0 },
+	    KILLED, KILLED, NOT_ASKED, KILLED, NOT_ASKED, KILLED , NOT_ASKED}, 0 },
 	{ "connects by sending", connect_by_sending, NULL, EVERY(KILLED), 0 },
 	{ "sends to an address", send_to_address, "sendto", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED }, 0 },
+	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED , NOT_ASKED}, 0 },
 	{ "hands a descriptor on", send_message, "sendmsg", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED }, 0 },
+	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED , NOT_ASKED}, 0 },
 	{ "sets a socket filter", attach_filter, "setsockopt",
 	    EVERY(KILLED), 0 },
 	/* processes */
@@ -197,6 +200,7 @@ fill_needs(enum who who, struct sandbox_needs *n)
 		sandbox_path(n, env.write_dir, SANDBOX_WRITE);
 		break;
 	case NAMES_HANDLER:
+	case FETCHER:
 		sandbox_port(n, env.port);
 		n->resolve = 1;
 		break;
