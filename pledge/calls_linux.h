@@ -34,7 +34,8 @@
 #define A	(1U << ROLE_AUTHD)
 #define H	(1U << ROLE_HANDLER)
 #define J	(1U << ROLE_AUDITD)
-#define ALL	(L | A | H | J)
+#define F	(1U << ROLE_FETCHER)
+#define ALL	(L | A | H | J | F)
 
 /* What a configuration may bring, beside the role. */
 #define TCP	(1U << 0)	/* it connects to ports */
@@ -61,7 +62,7 @@ static const struct {
 	{ SCMP_SYS(getrandom), ALL, ANY }, { SCMP_SYS(getpid), ALL, ANY },
 	{ SCMP_SYS(gettid), ALL, ANY }, { SCMP_SYS(sysinfo), ALL, ANY },
 	{ SCMP_SYS(getuid), H | J, ANY }, { SCMP_SYS(geteuid), H | J, ANY },
-	{ SCMP_SYS(uname), H | J, DNS },
+	{ SCMP_SYS(uname), H | J | F, DNS },
 	/* signals and the end */
 	{ SCMP_SYS(rt_sigprocmask), ALL, ANY },
 	{ SCMP_SYS(rt_sigreturn), ALL, ANY },
@@ -80,14 +81,15 @@ static const struct {
 	/* connections from the network */
 	{ SCMP_SYS(accept4), L, ANY }, { SCMP_SYS(shutdown), L, ANY },
 	/* connections to the sources: Landlock says to which ports */
-	{ SCMP_SYS(connect), H | J, NETWORK },
-	{ SCMP_SYS(getsockopt), H | J, NETWORK },
-	{ SCMP_SYS(getsockname), H | J, NETWORK },
-	{ SCMP_SYS(getpeername), H | J, NETWORK },
-	{ SCMP_SYS(shutdown), H | J, NETWORK },
+	{ SCMP_SYS(connect), H | J | F, NETWORK },
+	{ SCMP_SYS(getsockopt), H | J | F, NETWORK },
+	{ SCMP_SYS(getsockname), H | J | F, NETWORK },
+	{ SCMP_SYS(getpeername), H | J | F, NETWORK },
+	{ SCMP_SYS(shutdown), H | J | F, NETWORK },
 	{ SCMP_SYS(bind), H | J, DNS },		/* netlink: getaddrinfo(3) */
 	/* files: Landlock says which */
-	{ SCMP_SYS(openat), H | J, ANY }, { SCMP_SYS(open), H | J, ANY },
+	{ SCMP_SYS(openat), H | J | F, ANY },
+	{ SCMP_SYS(open), H | J | F, ANY },
 	{ SCMP_SYS(newfstatat), H | J, ANY }, { SCMP_SYS(statx), H | J, ANY },
 	{ SCMP_SYS(stat), H | J, ANY }, { SCMP_SYS(lstat), H | J, ANY },
 	{ SCMP_SYS(access), H | J, ANY }, { SCMP_SYS(faccessat), H | J, ANY },
@@ -141,16 +143,16 @@ static const struct filtered {
 	/* SQLite gives what it makes to the owner of its database. */
 	{ SCMP_SYS(fchown), H, ANY, EPERM, 0, { EQ(0, 0) } },
 	/* glibc's fstat(3), before 2.39 */
-	{ SCMP_SYS(newfstatat), L | A, ANY, 0, 1, { EQ(3, AT_EMPTY_PATH) } },
+	{ SCMP_SYS(newfstatat), L | A | F, ANY, 0, 1, { EQ(3, AT_EMPTY_PATH) } },
 	{ SCMP_SYS(sched_getaffinity), ALL, ANY, 0, 1, { EQ(0, 0) } },
 	{ SCMP_SYS(sendto), ALL, ANY, 0, 2, { NO_BITS(3, MSG_FASTOPEN),
 	    EQ(4, 0) } },
-	{ SCMP_SYS(sendto), H | J, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
-	{ SCMP_SYS(sendmsg), H | J, DNS, 0, 1, { NO_BITS(2, MSG_FASTOPEN) } },
-	{ SCMP_SYS(sendmmsg), H | J, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
+	{ SCMP_SYS(sendto), H | J | F, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
+	{ SCMP_SYS(sendmsg), H | J | F, DNS, 0, 1, { NO_BITS(2, MSG_FASTOPEN) } },
+	{ SCMP_SYS(sendmmsg), H | J | F, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
 	{ SCMP_SYS(setsockopt), L, ANY, 0, 2, {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY) } },
-	{ SCMP_SYS(setsockopt), H | J, TCP, 0, 2, {
+	{ SCMP_SYS(setsockopt), H | J | F, TCP, 0, 2, {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY) } },
 	{ SCMP_SYS(setsockopt), H | J, TCP, 0, 2, {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_KEEPIDLE) } },
@@ -162,21 +164,21 @@ static const struct filtered {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_USER_TIMEOUT) } },
 	{ SCMP_SYS(setsockopt), H | J, TCP, 0, 2, {
 	    EQ(1, SOL_SOCKET), EQ(2, SO_KEEPALIVE) } },
-	{ SCMP_SYS(setsockopt), H | J, DNS, 0, 2, {
+	{ SCMP_SYS(setsockopt), H | J | F, DNS, 0, 2, {
 	    EQ(1, IPPROTO_IP), EQ(2, IP_RECVERR) } },
-	{ SCMP_SYS(setsockopt), H | J, DNS, 0, 2, {
+	{ SCMP_SYS(setsockopt), H | J | F, DNS, 0, 2, {
 	    EQ(1, IPPROTO_IPV6), EQ(2, IPV6_RECVERR) } },
-	{ SCMP_SYS(socket), H | J, TCP | DNS, 0, 3, { EQ(0, AF_INET),
+	{ SCMP_SYS(socket), H | J | F, TCP | DNS, 0, 3, { EQ(0, AF_INET),
 	    BITS(1, TYPE_MASK, SOCK_STREAM), EQ(2, 0) } },
-	{ SCMP_SYS(socket), H | J, TCP | DNS, 0, 3, { EQ(0, AF_INET),
+	{ SCMP_SYS(socket), H | J | F, TCP | DNS, 0, 3, { EQ(0, AF_INET),
 	    BITS(1, TYPE_MASK, SOCK_STREAM), EQ(2, IPPROTO_TCP) } },
-	{ SCMP_SYS(socket), H | J, TCP | DNS, 0, 3, { EQ(0, AF_INET6),
+	{ SCMP_SYS(socket), H | J | F, TCP | DNS, 0, 3, { EQ(0, AF_INET6),
 	    BITS(1, TYPE_MASK, SOCK_STREAM), EQ(2, 0) } },
-	{ SCMP_SYS(socket), H | J, TCP | DNS, 0, 3, { EQ(0, AF_INET6),
+	{ SCMP_SYS(socket), H | J | F, TCP | DNS, 0, 3, { EQ(0, AF_INET6),
 	    BITS(1, TYPE_MASK, SOCK_STREAM), EQ(2, IPPROTO_TCP) } },
-	{ SCMP_SYS(socket), H | J, DNS, 0, 3, { EQ(0, AF_INET),
+	{ SCMP_SYS(socket), H | J | F, DNS, 0, 3, { EQ(0, AF_INET),
 	    BITS(1, TYPE_MASK, SOCK_DGRAM), EQ(2, 0) } },
-	{ SCMP_SYS(socket), H | J, DNS, 0, 3, { EQ(0, AF_INET6),
+	{ SCMP_SYS(socket), H | J | F, DNS, 0, 3, { EQ(0, AF_INET6),
 	    BITS(1, TYPE_MASK, SOCK_DGRAM), EQ(2, 0) } },
 	{ SCMP_SYS(socket), H | J, DNS, 0, 1, { EQ(0, AF_NETLINK) } },
 	{ SCMP_SYS(socket), H | J, UNIX, 0, 3, { EQ(0, AF_UNIX),
@@ -203,9 +205,9 @@ static const struct filtered sanitizer_calls[] = {
 	    { 0, SCMP_CMP_NE, SIGSYS, 0 } } },
 	{ SCMP_SYS(open), L | A, ANY, EACCES, 0, { EQ(0, 0) } },
 	{ SCMP_SYS(openat), L | A, ANY, EACCES, 0, { EQ(0, 0) } },
-	{ SCMP_SYS(stat), L | A, ANY, EACCES, 0, { EQ(0, 0) } },
-	{ SCMP_SYS(readlink), L | A, ANY, EACCES, 0, { EQ(0, 0) } },
-	{ SCMP_SYS(readlinkat), L | A, ANY, EACCES, 0, { EQ(0, 0) } },
+	{ SCMP_SYS(stat), L | A | F, ANY, EACCES, 0, { EQ(0, 0) } },
+	{ SCMP_SYS(readlink), L | A | F, ANY, EACCES, 0, { EQ(0, 0) } },
+	{ SCMP_SYS(readlinkat), L | A | F, ANY, EACCES, 0, { EQ(0, 0) } },
 };
 #endif
 

@@ -50,6 +50,8 @@ static const struct {
 	    " unix", " inet", " dns" },
 	[ROLE_AUDITD] = { "stdio recvfd rpath wpath cpath flock",
 	    " unix", " inet", " dns" },
+	/* "rpath" is for the resolver's files, which are all it can see. */
+	[ROLE_FETCHER] = { "stdio recvfd rpath", "", " inet", " dns" },
 };
 
 void

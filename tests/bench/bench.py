@@ -7,6 +7,10 @@ the ratios within a round.  What to measure comes as JSON on standard input:
  "pgbench": ["pgbench", ...], "postmaster": 123,
  "targets": [{"name": "pontifexd", "pid": 12, "port": 1, "era": "modern",
               "key": "...", "tool": "item_lookup", "main": true}]}
+
+A target with "of" is judged against the target of that name, by "least".  One
+with "tokens", a file of more tokens than authd remembers, sends each in turn,
+and with "verify" its authd is judged by so many verifications a second.
 """
 import glob
 import json
@@ -108,6 +112,8 @@ def settle(plan):
 def run_wrk(plan, target, seconds, seed):
     env = dict(os.environ, ERA=target["era"], KEY=target.get("key", ""), TOOL=target["tool"],
                SEED=str(seed), LEGACY_VERSION=target.get("version", "2025-11-25"))
+    if target.get("tokens"):
+        env["TOKENS"] = target["tokens"]
     roots = [target["pid"], plan["postmaster"]]
     before = cpu_snapshot(roots)
     proc = subprocess.Popen(["wrk", "-t1", f"-c{plan['connections']}", f"-d{seconds}s", "--timeout", "10s",
@@ -128,6 +134,24 @@ def run_wrk(plan, target, seconds, seed):
     return result
 
 
+def judge_tokens(targets, results, ratios):
+    """Rows of (what, median, min, max, at least).  What a second of authd's
+    CPU decides, with all that it does beside verifying, is compared with what
+    a second of `openssl speed' verifies."""
+    rows = []
+    for t in targets:
+        if "of" not in t:
+            continue
+        name = t["name"]
+        rows.append((f"{name}: requests/s, of an API key",
+                     *ratios(name, "rate", [r["rate"] for r in results[t["of"]]]), t.get("least")))
+        if "verify" in t:
+            per_core = [1e6 / r["cpu"]["authd"] / t["verify"] for r in results[name]]
+            rows.append((f"{name}: a core of authd, of openssl's {t['verify']:.0f}/s",
+                         statistics.median(per_core), min(per_core), max(per_core), 0.6))
+    return rows
+
+
 def run_pgbench(plan, seconds):
     out = subprocess.run(plan["pgbench"] + ["-T", str(seconds)], capture_output=True, text=True, check=True).stdout
     return float(re.search(r"^tps = ([0-9.]+)", out, re.M).group(1))
@@ -140,7 +164,7 @@ def main():
     results = {t["name"]: [] for t in targets}
     pgbench = []
     for t in targets:       # warm: connections, plans, caches, the JIT of node
-        run_wrk(plan, t, 2, 0)
+        run_wrk(plan, t, seconds if t.get("tokens") else 2, 0)
     for n in range(1, rounds + 1):
         for t in targets:
             results[t["name"]].append(run_wrk(plan, t, seconds, n))
@@ -188,6 +212,20 @@ def main():
             missed += not met
             spread = f"[{low:.2f} .. {high:.2f}]" if low is not None else ""
             print(f"  {name:52} {value:7.2f}  {spread:18} {sign} {target:<5} {'met' if met else 'MISSED'}")
+
+    rows = judge_tokens(targets, results, ratios)
+    if rows:
+        print(f"\n{'tokens, within a round':64} {'median':>7}  {'[min .. max]':18} target")
+    for name, value, low, high, least in rows:
+        missed += least is not None and value < least
+        checked += least is not None
+        verdict = "" if least is None else f">= {least:<5} {'met' if value >= least else 'MISSED'}"
+        print(f"  {name:62} {value:7.2f}  {f'[{low:.2f} .. {high:.2f}]':18} {verdict}")
+    for t in targets:
+        # What was not pushed out by this much was remembered at the next turn.
+        if t.get("tokens") and min(r["requests"] for r in results[t["name"]]) < t["remembered"]:
+            print(f"  {t['name']}: a round had fewer requests than authd remembers tokens: partly cached; "
+                  "let it take longer (BENCH_SECONDS)")
 
     print("\ncost of a request, microseconds of CPU by process (medians; idle ones left out)")
     for t in targets:

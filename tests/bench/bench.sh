@@ -5,10 +5,11 @@
 # SELECT of one row in 100,000, the same number of connections, in turns.
 # pontifexd checks an API key and its scope and answers only what is durably
 # recorded; MCP Toolbox does neither; the official TypeScript SDK server does
-# both, with an awaited INSERT.  BENCH_SECONDS and BENCH_ROUNDS say how long.
+# both, with an awaited INSERT.  Then the same with tokens.  BENCH_SECONDS and BENCH_ROUNDS say how long.
 
 . "$(dirname "$0")/../lib/harness.sh"
 . "$lib/npm.sh"
+. "$top/tests/system/oauth/ca.sh"
 here=$top/tests/bench
 
 postgres_start 'fsync = on' 'synchronous_commit = on' 'shared_buffers = 256MB' 'max_connections = 100' ||
@@ -24,17 +25,27 @@ BENCH_DSN=$(dsn bench bench)
 AUDIT_DSN=$(dsn "$role" trail)
 export BENCH_DSN AUDIT_DSN
 
-# ours NAME AUDIT-LINE: starts one; sets $daemon, $port, $key.
+# ours NAME AUDIT-LINE [ISSUER]: starts one; sets $daemon, $port, $key.
 ours() {
+	local issuer=${3:-}
 	dir=$work/$1 port=$(free_port) conf=$work/$1/pontifex.conf keys=$work/$1/keys
 	mkdir -p "$dir"
+	[ -z "$issuer" ] || issuer="issuer \"$issuer\" {
+		audience \"bench\"
+		jwks \"$issuer/jwks\"
+		rate 1000000000 per minute
+		allow private
+		ca \"$work/ca.pem\"
+	}"
 	cat >"$conf" <<-EOF
 	namespace "bench"
 	listen on 127.0.0.1 port $port
+	public url "http://127.0.0.1:$port/mcp"
 	control socket "run/control.sock"
 	prefork listeners ${BENCH_LISTENERS:-1} handlers ${BENCH_HANDLERS:-1}
 	auth {
 		keys "keys"
+		$issuer
 	}
 	audit {
 		journal "audit"
@@ -71,6 +82,36 @@ ours drained 'postgres from env "AUDIT_DSN"'
 targets+=("$(target 'pontifexd (journal, Postgres)' "$daemon" "$port" modern "$key" '{"main":true}')")
 ours journal ''
 targets+=("$(target 'pontifexd (journal alone)' "$daemon" "$port" modern "$key" '{"main":true}')")
+
+# The same with tokens: one that is remembered, and each request with one that
+# is not.  What OpenSSL verifies in a second on this machine is the measure.
+test_ca "$work" || die 'certificates are made' 'openssl to succeed' "$(tail -n 5 "$work/openssl.log")"
+issuer_port=$(free_port)
+issuer=https://127.0.0.1:$issuer_port
+mkdir -p "$work/issuer"
+remembered=$(sed -n 's/^#define TOKENS_CACHED[^0-9]*\([0-9]*\).*/\1/p' "$top/authd/issuer.h")
+python3 -B "$here/tokens.py" "$work/issuer" "$issuer" bench bench:item:read $((remembered + 1000)) ||
+    die 'tokens are minted' 'exit 0' "exit $?"
+python3 -B "$top/tests/system/oauth/issuer.py" "$issuer_port" "$work/server.pem" "$work/server.key" \
+    "$work/issuer" "$work/issuer.log" >"$work/issuer.out" 2>&1 </dev/null &
+started+=("$!")
+until_true 20 grep -q ready "$work/issuer.out" || die 'the issuer starts' ready "$(tail -n 3 "$work/issuer.out")"
+ours tokens '' "$issuer"
+token=$(cat "$work/issuer/cached")
+until_true 20 eval 'modern_call "$token" item_lookup "{\"item_id\":5}"; [ "$status" = 200 ]' ||
+    die 'a token is taken' 200 "$status $body"
+verify_rate() { # ALGORITHM PATTERN
+	openssl speed -seconds 2 "$1" 2>/dev/null | awk -v row="$2" '$0 ~ row { print $NF }'
+}
+rs256=$(verify_rate rsa2048 '^rsa 2048') es256=$(verify_rate ecdsap256 'nistp256')
+of='pontifexd (journal alone)'
+targets+=("$(target 'JWT cached' "$daemon" "$port" modern "$token" "{\"of\":\"$of\",\"least\":0.9}")")
+for alg in RS256 ES256; do
+	rate=$rs256
+	[ "$alg" = RS256 ] || rate=$es256
+	targets+=("$(target "JWT uncached, $alg" "$daemon" "$port" modern '' \
+	    "{\"of\":\"$of\",\"verify\":$rate,\"tokens\":\"$work/issuer/$alg\",\"remembered\":$remembered}")")
+done
 
 toolbox=$modules/node_modules/@toolbox-sdk/server-linux-x64/bin/toolbox
 if [ -x "$toolbox" ]; then
@@ -131,7 +172,7 @@ printf '%s\n' "${targets[@]}" | jq -s \
 python3 "$here/bench.py" <"$work/plan.json" || die 'the measurement runs' 'exit 0' 'a failure'
 
 # What was measured was also recorded.
-for name in drained journal; do
+for name in drained journal tokens; do
 	dir=$work/$name
 	like "$name: audit verify" ok "$(audit_verify | tail -n 1)"
 done

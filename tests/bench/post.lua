@@ -1,16 +1,23 @@
 -- SPDX-License-Identifier: ISC
 -- 512 tools/call requests with random ids, built beforehand, sent in turn.
--- Environment: ERA (modern or legacy), KEY (may be empty), TOOL, SEED.
+-- Environment: ERA (modern or legacy), KEY (may be empty), TOOL, SEED, TOKENS
+-- (a file with a credential a line, instead of KEY: a request for each).
 local era, key, tool = os.getenv("ERA"), os.getenv("KEY"), os.getenv("TOOL")
-local requests, turn = {}, 0
+local requests, turn, count = {}, 0, 512
 
 function init()
+	local tokens = {}
 	math.randomseed(tonumber(os.getenv("SEED") or "1"))
-	for i = 1, 512 do
+	if os.getenv("TOKENS") then
+		for line in io.lines(os.getenv("TOKENS")) do tokens[#tokens + 1] = line end
+		count = #tokens
+	end
+	for i = 1, count do
 		local id = math.random(1, 100000)
 		local headers = { ["Content-Type"] = "application/json",
 			["Accept"] = "application/json, text/event-stream" }
 		local meta = ""
+		key = tokens[i] or key
 		if key and key ~= "" then headers["Authorization"] = "Bearer " .. key end
 		if era == "modern" then
 			headers["MCP-Protocol-Version"] = "2026-07-28"
@@ -29,7 +36,7 @@ function init()
 end
 
 function request()
-	turn = turn % 512 + 1
+	turn = turn % count + 1
 	return requests[turn]
 end
 

@@ -32,9 +32,10 @@ check libexec/listener libseccomp
 check libexec/authd libseccomp
 check libexec/handler libseccomp libpq libsqlite3
 check libexec/auditd libseccomp libpq
-[ ! -e "$build/libexec/fetcher" ] || check libexec/fetcher libseccomp libcurl
+check libexec/fetcher libseccomp libcurl libcares
 
-for file in pontifexd pontifexctl libexec/listener libexec/authd libexec/handler libexec/auditd; do
+for file in pontifexd pontifexctl libexec/listener libexec/authd libexec/handler libexec/auditd \
+    libexec/fetcher; do
 	dynamic=$(readelf -dlW "$build/$file")
 	like "$file: relocations are read-only from the start" 'BIND_NOW|FLAGS_1.*NOW' "$dynamic"
 	like "$file: GNU_RELRO" GNU_RELRO "$dynamic"

@@ -50,7 +50,7 @@ else
 fi
 
 for file in pledge/sandbox_openbsd.c common/*.c daemon/*.c daemon/listener/*.c \
-    daemon/handler/*.c authd/*.c auditd/*.c; do
+    daemon/handler/*.c authd/*.c authd/fetcher/*.c auditd/*.c; do
 	[ -f "$file" ] || continue
 	if out=$(compile "$file"); then
 		ok "compiles for OpenBSD: $file"
