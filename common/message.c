@@ -122,6 +122,8 @@ get_start(const struct frame *f, struct msg_start *m)
 void
 put_conf_listener(struct buffer *b, const struct msg_conf_listener *m)
 {
+	uint32_t i;
+
 	put_slice(b, m->namespace);
 	put_slice(b, m->path);
 	put_slice(b, m->public_url);
@@ -131,11 +133,18 @@ put_conf_listener(struct buffer *b, const struct msg_conf_listener *m)
 	put_u32(b, m->handlers);
 	put_bool(b, m->loopback);
 	put_u32(b, m->tools);
+	put_u32(b, m->forwarders);
+	for (i = 0; i < m->forwarders; i++) {
+		put_fixed(b, m->forwarder[i].address,
+		    sizeof(m->forwarder[i].address));
+		put_u8(b, m->forwarder[i].bits);
+	}
 }
 
 int
 get_conf_listener(const struct frame *f, struct msg_conf_listener *m)
 {
+	uint32_t i;
 	READ(f, r);
 
 	m->namespace = get_string(&r, NAME_LEN_MAX);
@@ -147,6 +156,12 @@ get_conf_listener(const struct frame *f, struct msg_conf_listener *m)
 	m->handlers = get_count(&r, HANDLERS_MAX);
 	m->loopback = get_bool(&r);
 	m->tools = get_count(&r, TOOLS_MAX);
+	m->forwarders = get_count(&r, FORWARDERS_MAX);
+	for (i = 0; i < m->forwarders; i++) {
+		get_fixed(&r, m->forwarder[i].address,
+		    sizeof(m->forwarder[i].address));
+		m->forwarder[i].bits = (uint8_t)get_enum(&r, 129);
+	}
 	return wire_done(&r);
 }
 

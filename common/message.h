@@ -101,6 +101,12 @@ struct msg_start {
 void	put_start(struct buffer *, const struct msg_start *);
 int	get_start(const struct frame *, struct msg_start *);
 
+#define FORWARDERS_MAX	32	/* networks of gateways */
+struct network {
+	uint8_t		address[16];	/* IPv4 as a mapped one, RFC 4291 2.5.5.2 */
+	uint8_t		bits;		/* of the 128 that count */
+};
+
 struct msg_conf_listener {
 	struct slice	namespace;
 	struct slice	path;		/* "/mcp" */
@@ -111,6 +117,8 @@ struct msg_conf_listener {
 	uint32_t	handlers;	/* how many there will be */
 	int		loopback;	/* listens on loopback only */
 	uint32_t	tools;		/* how many MSG_CONF_TOOL_TEXT follow */
+	uint32_t	forwarders;	/* whose X-Forwarded-For is believed */
+	struct network	forwarder[FORWARDERS_MAX];
 };
 void	put_conf_listener(struct buffer *, const struct msg_conf_listener *);
 int	get_conf_listener(const struct frame *, struct msg_conf_listener *);

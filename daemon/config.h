@@ -168,6 +168,8 @@ struct config {
 	char			*user;		/* NULL: the default ones */
 	struct text_list	 hosts;
 	struct text_list	 origins;
+	uint32_t		 nforwarders;	/* trust forwarded from */
+	struct network		 forwarder[FORWARDERS_MAX];
 	char			*control;	/* absolute path of the socket */
 	uint32_t		 listeners;
 	uint32_t		 handlers;

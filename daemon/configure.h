@@ -119,6 +119,8 @@ void	 set_http_path(struct config *, char *);
 void	 set_public_url(struct config *, char *);
 void	 add_host(struct config *, char *);
 void	 add_origin(struct config *, char *);
+/* Takes the list. */
+void	 add_forwarders(struct config *, struct text_list *);
 void	 set_user(struct config *, char *);
 void	 set_node(struct config *, char *);
 void	 set_audit_limit(struct config *, int64_t);

@@ -56,7 +56,7 @@ status_done(const char *text, size_t len, void *arg)
 	struct channel *ch = arg;
 
 	/* It may have gone while the children were asked. */
-	if (client_slot(ch) < CLIENTS_MAX)
+	if (ch != NULL && client_slot(ch) < CLIENTS_MAX)
 		reply(ch, 0, text, len);
 }
 
@@ -94,7 +94,7 @@ explain_done(const char *text, size_t len, void *arg)
 	static const char busy[] = "authd does not answer\n";
 	struct channel *ch = arg;
 
-	if (client_slot(ch) == CLIENTS_MAX)
+	if (ch == NULL || client_slot(ch) == CLIENTS_MAX)
 		return;
 	if (text == NULL)
 		reply(ch, 1, busy, sizeof(busy) - 1);
@@ -143,6 +143,7 @@ on_client_closed(struct channel *ch, void *arg)
 	(void)arg;
 	if (slot < CLIENTS_MAX)
 		clients[slot] = NULL;
+	supervise_forget(ch);
 }
 
 static void

@@ -225,6 +225,62 @@ add_origin(struct config *c, char *text)
 	add_allowed(&c->origins, text, "allow origin lines");
 }
 
+/* ADDRESS or ADDRESS/BITS; 0, or -1: it is neither. */
+static int
+read_network(const char *text, struct network *net)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	size_t len = strcspn(text, "/"), most = 128, i;
+	const char *bits = text[len] == '/' ? text + len + 1 : NULL;
+	const char *error = NULL;
+	char address[INET6_ADDRSTRLEN];
+
+	if (len >= sizeof(address))
+		return -1;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (inet_pton(AF_INET, address, net->address + sizeof(mapped)) == 1) {
+		memcpy(net->address, mapped, sizeof(mapped));
+		most = 32;
+	} else if (inet_pton(AF_INET6, address, net->address) != 1) {
+		return -1;
+	}
+	net->bits = 128;
+	if (bits != NULL) {
+		if (!isdigit((unsigned char)bits[0]))
+			return -1;
+		/* None would be the whole world. */
+		net->bits = (uint8_t)(128 - most + (size_t)strtonum(bits, 1,
+		    (long long)most, &error));
+	}
+	for (i = net->bits; error == NULL && i < 128; i++)
+		if (net->address[i / 8] & (0x80 >> i % 8))
+			return -1;
+	return error == NULL ? 0 : -1;
+}
+
+void
+add_forwarders(struct config *c, struct text_list *list)
+{
+	const struct text_item *item;
+	uint32_t n = 0;
+
+	TAILQ_FOREACH(item, list, entry) {
+		if (n == FORWARDERS_MAX) {
+			config_error("more than %d addresses to trust",
+			    FORWARDERS_MAX);
+			break;
+		}
+		if (read_network(item->text, &c->forwarder[n++]) == -1)
+			config_error("trust forwarded from \"%s\": must be a "
+			    "numeric address, or ADDRESS/BITS with no bit set "
+			    "behind the first BITS, of which there is one at "
+			    "least", item->text);
+	}
+	c->nforwarders = n;
+	list_free(list);
+}
+
 void
 set_user(struct config *c, char *name)
 {

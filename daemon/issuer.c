@@ -142,16 +142,19 @@ issuer_rate(struct config *c, const struct rate *rate)
 void
 issuer_leeway(struct config *c, int64_t ms)
 {
-	if (ms > LEEWAY_MAX_MS)
-		config_error("leeway: at most %d s", LEEWAY_MAX_MS / 1000);
+	if (ms > LEEWAY_MAX_MS || ms % 1000 != 0) {
+		config_error("leeway: whole seconds, at most %d s",
+		    LEEWAY_MAX_MS / 1000);
+		return;
+	}
 	last(c)->leeway_ms = (uint32_t)ms;
 }
 
 void
 issuer_lifetime(struct config *c, int64_t ms)
 {
-	if (ms < 1000 || ms > LIFETIME_MAX_MS) {
-		config_error("lifetime: 1 s to 30 days");
+	if (ms < 1000 || ms > LIFETIME_MAX_MS || ms % 1000 != 0) {
+		config_error("lifetime: whole seconds, 1 s to 30 days");
 		return;
 	}
 	last(c)->lifetime_ms = (uint64_t)ms;

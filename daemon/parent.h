@@ -92,6 +92,8 @@ void	supervise_explain(const void *token, size_t len,
 	    void (*done)(const char *, size_t, void *), void *);
 /* Asks every child; calls done with the text, once, within STATUS_MS. */
 void	supervise_status(void (*done)(const char *, size_t, void *), void *);
+/* Who asked is gone: done is called with NULL in its place. */
+void	supervise_forget(const void *arg);
 
 /* control.c: the socket of pontifexctl. */
 int	control_open(void);

@@ -51,14 +51,15 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 
 %token	ALLOW APPROVE ARGUMENTS AUDIENCE AUDIT AUTH BURST BY BYTES CA CACHE
 %token	CHECKPOINT CLAIMS CONNECT CONNECTIONS CONTINUE CONTROL CREDENTIAL
-%token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FROM GRANTS
+%token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FORWARDED
+%token	FROM GRANTS
 %token	HANDLERS HOST INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEYS LEEWAY LIFETIME
 %token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
 %token	PLAINTEXT POOL PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
 %token	REFUSE REQUIRED ROLE ROWS SCOPE SCOPES SESSION SHARED SINK
 %token	SOCKET SOURCE SQL SQLITE STATEMENT STOP SYSLOG TIMEOUT TITLE TO TOOL
-%token	TTRUE TFALSE TYP URL USER WAIT WRITES
+%token	TRUST TTRUE TFALSE TYP URL USER WAIT WRITES
 %token	BOOLEAN DATE ENUM INTEGER_T NUMBER_T STRING_T TIMESTAMP UUID
 %token	<string> STRING WORD NAME DECIMAL INTEGER
 %token	<number> DURATION SIZE
@@ -103,6 +104,7 @@ main		: NAMESPACE word		{ set_name(&conf->namespace, $2, "namespace"); }
 		| PUBLIC URL STRING		{ set_public_url(conf, $3); }
 		| ALLOW HOST STRING		{ add_host(conf, $3); }
 		| ALLOW ORIGIN STRING		{ add_origin(conf, $3); }
+		| TRUST FORWARDED FROM list	{ once(&in_main, TRUST); add_forwarders(conf, $4); }
 		| CONTROL SOCKET STRING		{ set_path(&conf->control, $3, "control socket"); }
 		| PREFORK preforks
 		| USER word			{ set_user(conf, $2); }
@@ -416,7 +418,7 @@ static const struct {
 	{ "default", DEFAULT }, { "description", DESCRIPTION }, { "dsn", DSN },
 	{ "enum", ENUM }, { "env", ENV }, { "examples", EXAMPLES },
 	{ "failure", FAILURE }, { "fallback", FALLBACK }, { "false", TFALSE },
-	{ "file", TFILE }, { "from", FROM }, { "grants", GRANTS },
+	{ "file", TFILE }, { "forwarded", FORWARDED }, { "from", FROM }, { "grants", GRANTS },
 	{ "handlers", HANDLERS }, { "host", HOST }, { "hour", HOUR },
 	{ "include", INCLUDE }, { "integer", INTEGER_T },
 	{ "invalidates", INVALIDATES }, { "issuer", ISSUER },
@@ -439,7 +441,8 @@ static const struct {
 	{ "sql", SQL }, { "sqlite", SQLITE }, { "statement", STATEMENT },
 	{ "stop", STOP }, { "string", STRING_T }, { "syslog", SYSLOG },
 	{ "timeout", TIMEOUT }, { "timestamp", TIMESTAMP }, { "title", TITLE },
-	{ "to", TO }, { "tool", TOOL }, { "true", TTRUE }, { "typ", TYP },
+	{ "to", TO }, { "tool", TOOL }, { "true", TTRUE }, { "trust", TRUST },
+	{ "typ", TYP },
 	{ "url", URL }, { "user", USER }, { "uuid", UUID }, { "wait", WAIT },
 	{ "writes", WRITES },
 };

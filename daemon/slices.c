@@ -55,11 +55,13 @@ send_listener(struct channel *ch)
 		.version = slice_of(VERSION),
 		.handlers = c->handlers,
 		.tools = c->ntools,
+		.forwarders = c->nforwarders,
 	};
 	const struct listen_conf *l;
 	const struct tool_conf *t;
 	struct buffer *b;
 
+	memcpy(m.forwarder, c->forwarder, sizeof(m.forwarder));
 	m.loopback = 1;
 	TAILQ_FOREACH(l, &c->listens, entry)
 		if (!l->loopback)

@@ -170,7 +170,14 @@ count_ready(enum role role)
 	return n;
 }
 
-/* The first time that all are there: open the doors. */
+/* Keys are served, and tokens whose keys are known, without a fetcher. */
+static int
+is_needed(const struct child_proc *c)
+{
+	return c->role != ROLE_FETCHER;
+}
+
+/* The first time that all who are needed are there: open the doors. */
 static void
 check_all_ready(void)
 {
@@ -180,7 +187,8 @@ check_all_ready(void)
 	if (all_were_ready)
 		return;
 	for (i = 0; i < parent.nchildren; i++)
-		if (parent.children[i].state != CHILD_READY)
+		if (parent.children[i].state != CHILD_READY &&
+		    is_needed(&parent.children[i]))
 			return;
 	all_were_ready = 1;
 	for (i = 0; i < parent.nchildren; i++)
@@ -324,6 +332,7 @@ supervise_status(void (*done)(const char *, size_t, void *), void *arg)
 
 /* ---- what authd would decide ------------------------------------------- */
 
+static uint64_t explain_number;	/* an answer that is late fits no other */
 static void (*explain_done)(const char *, size_t, void *);
 static void *explain_arg;
 static struct event *explain_timer;
@@ -358,7 +367,7 @@ explained(const struct frame *f)
 	struct buffer b;
 	struct slice sl;
 
-	if (explain_done == NULL)
+	if (explain_done == NULL || f->id != explain_number)
 		return 0;
 	if (f->length > STATUS_MAX)
 		return -1;
@@ -390,13 +399,24 @@ supervise_explain(const void *token, size_t len,
 		    NULL);
 	if (explain_done != NULL || explain_timer == NULL || authd == NULL ||
 	    authd->state != CHILD_READY || authd->control == NULL ||
-	    channel_send(authd->control, MSG_EXPLAIN, 0, token, len) == -1) {
+	    channel_send(authd->control, MSG_EXPLAIN, ++explain_number, token,
+	    len) == -1) {
 		done(NULL, 0, arg);
 		return;
 	}
 	explain_done = done;
 	explain_arg = arg;
 	evtimer_add(explain_timer, &patience);
+}
+
+/* Its place in memory may be another client's next. */
+void
+supervise_forget(const void *arg)
+{
+	if (status_done != NULL && status_arg == arg)
+		status_arg = NULL;
+	if (explain_done != NULL && explain_arg == arg)
+		explain_arg = NULL;
 }
 
 /* ---- cut off by a sibling ----------------------------------------------- */
@@ -452,14 +472,13 @@ peer_gone(const struct child_proc *c, const struct frame *f)
 	if (get_peer(f, &m) == -1 || m.role >= ROLE_MAX)
 		return -1;
 	peer = supervise_find((enum role)m.role, m.index);
-	/*
-	 * Those who ask depend on those who answer, not the other way; but
-	 * nobody ends because the fetcher, which faces a network, hung up.
-	 */
+	/* Those who ask depend on those who answer, not the other way. */
 	if (peer == NULL || !roles_talk(c->role, peer->role) ||
-	    c->role == ROLE_AUDITD || peer->role == ROLE_LISTENER ||
-	    peer->role == ROLE_FETCHER)
+	    c->role == ROLE_AUDITD || peer->role == ROLE_LISTENER)
 		return -1;
+	/* Nobody ends because the fetcher, which faces a network, hung up. */
+	if (peer->role == ROLE_FETCHER)
+		return 0;
 	/* Its successor may be up by the time that the child says so. */
 	if (peer->instance != m.instance ||
 	    peer->state != CHILD_READY || c->state != CHILD_READY ||
@@ -684,7 +703,7 @@ child_ended(struct child_proc *c, int status)
 		supervise_stop();
 		return;
 	}
-	if (!all_were_ready && !c->was_ready) {
+	if (!all_were_ready && !c->was_ready && is_needed(c)) {
 		log_warn("%s did not start: stopping", c->name);
 		parent.exit_code = 1;
 		supervise_stop();

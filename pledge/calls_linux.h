@@ -89,7 +89,7 @@ static const struct {
 	{ SCMP_SYS(bind), H | J, DNS },		/* netlink: getaddrinfo(3) */
 	/* files: Landlock says which */
 	{ SCMP_SYS(openat), H | J | F, ANY },
-	{ SCMP_SYS(open), H | J | F, ANY },
+	{ SCMP_SYS(open), H | J, ANY },
 	{ SCMP_SYS(newfstatat), H | J, ANY }, { SCMP_SYS(statx), H | J, ANY },
 	{ SCMP_SYS(stat), H | J, ANY }, { SCMP_SYS(lstat), H | J, ANY },
 	{ SCMP_SYS(access), H | J, ANY }, { SCMP_SYS(faccessat), H | J, ANY },
@@ -148,8 +148,8 @@ static const struct filtered {
 	{ SCMP_SYS(sendto), ALL, ANY, 0, 2, { NO_BITS(3, MSG_FASTOPEN),
 	    EQ(4, 0) } },
 	{ SCMP_SYS(sendto), H | J | F, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
-	{ SCMP_SYS(sendmsg), H | J | F, DNS, 0, 1, { NO_BITS(2, MSG_FASTOPEN) } },
-	{ SCMP_SYS(sendmmsg), H | J | F, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
+	{ SCMP_SYS(sendmsg), H | J, DNS, 0, 1, { NO_BITS(2, MSG_FASTOPEN) } },
+	{ SCMP_SYS(sendmmsg), H | J, DNS, 0, 1, { NO_BITS(3, MSG_FASTOPEN) } },
 	{ SCMP_SYS(setsockopt), L, ANY, 0, 2, {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY) } },
 	{ SCMP_SYS(setsockopt), H | J | F, TCP, 0, 2, {
@@ -164,9 +164,12 @@ static const struct filtered {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_USER_TIMEOUT) } },
 	{ SCMP_SYS(setsockopt), H | J, TCP, 0, 2, {
 	    EQ(1, SOL_SOCKET), EQ(2, SO_KEEPALIVE) } },
-	{ SCMP_SYS(setsockopt), H | J | F, DNS, 0, 2, {
+	/* A newer c-ares would like its TCP fast, and does without. */
+	{ SCMP_SYS(setsockopt), F, DNS, EPERM, 2, {
+	    EQ(1, IPPROTO_TCP), EQ(2, TCP_FASTOPEN_CONNECT) } },
+	{ SCMP_SYS(setsockopt), H | J, DNS, 0, 2, {
 	    EQ(1, IPPROTO_IP), EQ(2, IP_RECVERR) } },
-	{ SCMP_SYS(setsockopt), H | J | F, DNS, 0, 2, {
+	{ SCMP_SYS(setsockopt), H | J, DNS, 0, 2, {
 	    EQ(1, IPPROTO_IPV6), EQ(2, IPV6_RECVERR) } },
 	{ SCMP_SYS(socket), H | J | F, TCP | DNS, 0, 3, { EQ(0, AF_INET),
 	    BITS(1, TYPE_MASK, SOCK_STREAM), EQ(2, 0) } },
@@ -203,7 +206,7 @@ static const struct filtered sanitizer_calls[] = {
 	{ SCMP_SYS(prlimit64), ALL, ANY, 0, 1, { EQ(2, 0) } },
 	{ SCMP_SYS(rt_sigaction), ALL, ANY, 0, 1, {
 	    { 0, SCMP_CMP_NE, SIGSYS, 0 } } },
-	{ SCMP_SYS(open), L | A, ANY, EACCES, 0, { EQ(0, 0) } },
+	{ SCMP_SYS(open), L | A | F, ANY, EACCES, 0, { EQ(0, 0) } },
 	{ SCMP_SYS(openat), L | A, ANY, EACCES, 0, { EQ(0, 0) } },
 	{ SCMP_SYS(stat), L | A | F, ANY, EACCES, 0, { EQ(0, 0) } },
 	{ SCMP_SYS(readlink), L | A | F, ANY, EACCES, 0, { EQ(0, 0) } },

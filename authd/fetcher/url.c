@@ -226,7 +226,7 @@ check_path(struct slice s, size_t *query, const char **why)
 		    !is_path_char(s.ptr[i], i > *query)) {
 			*why = "a byte that no URL has";
 			return -1;
-		} else if (s.ptr[i] == '/' && i < *query &&
+		} else if (i < *query && s.ptr[i] == '/' &&
 		    is_dot_segment(s.ptr + i + 1, path_end)) {
 			*why = "a \".\" segment in the URL";
 			return -1;

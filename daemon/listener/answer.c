@@ -43,7 +43,7 @@ respond(struct connection *c, struct reply *reply, const struct slice *parts,
 		http_reply(&c->out, reply, parts, n);
 		if (c->out.bad) {
 			log_warn("answer too large or out of memory: %s",
-			    c->peer);
+			    c->caller);
 			conn_close(c);
 			return;
 		}
@@ -58,7 +58,7 @@ respond_body(struct connection *c, struct reply *reply)
 	struct slice part = { (const char *)body.data, body.len };
 
 	if (body.bad) {
-		log_warn("answer too large: %s", c->peer);
+		log_warn("answer too large: %s", c->caller);
 		conn_close(c);
 		return;
 	}

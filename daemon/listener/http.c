@@ -342,6 +342,7 @@ conn_answered(struct connection *c, int closing)
 		buffer_free(&c->in);
 	account(c);
 	http_begin(&c->http);
+	c->caller = c->peer;
 	c->state = CONN_READING;
 	conn_deadline(c, DEADLINE_IDLE);
 	set_reading(c, !c->eof);
@@ -561,6 +562,7 @@ conn_new(int fd, const struct sockaddr_storage *ss)
 	buffer_init(&c->out, OUT_HIGH + FRAME_PAYLOAD_MAX + (64 << 10));
 	http_begin(&c->http);
 	print_peer(c->peer, sizeof(c->peer), ss);
+	c->caller = c->peer;
 	TAILQ_INSERT_TAIL(&all, c, all_entry);
 	sockets++;
 	if (event_assign(&c->reading, child.base, fd, EV_READ | EV_PERSIST,

@@ -61,6 +61,9 @@ configure_self(const struct frame *f)
 	    sizeof(*listener.server.tool));
 	if (listener.server.tool == NULL)
 		return -1;
+	listener.forwarders.n = m.forwarders;
+	memcpy(listener.forwarders.net, m.forwarder,
+	    m.forwarders * sizeof(m.forwarder[0]));
 	tools_due = m.tools;
 	listener.handlers = m.handlers;
 	configured = 1;

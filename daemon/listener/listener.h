@@ -5,6 +5,7 @@
  *
  *   http_parse.c  bytes -> one framed request (RFC 9112), pure
  *   http_check.c  what a field's value means: host, origin, credential, pure
+ *   forwarded.c   who calls, where a trusted gateway says so, pure
  *   http_reply.c  status lines, error objects, challenges, pure
  *   jsonrpc.c     body -> envelope, pure
  *   mcp.c         envelope and fields -> what is asked, in which era, pure
@@ -59,6 +60,7 @@
 #define MEMORY_MAX		(192UL << 20)	/* all connections' buffers */
 #define LINGER_BYTES		(256 * 1024)	/* read and dropped when closing */
 #define ALLOWED_MAX		256		/* hosts; origins */
+#define FORWARDED_HOPS_MAX	16		/* gateways behind one another */
 /* Milliseconds: */
 #define HEAD_MS			10000	/* from its first byte to its end */
 #define BODY_MS			30000
@@ -119,6 +121,8 @@ struct http_request {
 	uint32_t	 fields;	/* lines seen */
 	uint32_t	 mcp_names;
 	struct span	 mcp_name[HTTP_FIELDS_MAX];	/* of Mcp-* fields */
+	uint32_t	 forwards;
+	struct span	 forwarded[HTTP_FIELDS_MAX];	/* X-Forwarded-For */
 	struct span	 method;
 	struct span	 target;
 	struct span	 field[FIELD_MAX];
@@ -185,6 +189,20 @@ int	check_media_type(struct slice);
 /* Sets credential to what follows "Bearer ". */
 enum credential_form check_authorization(struct slice value,
 	    struct slice *credential);
+
+/* ---- forwarded.c -------------------------------------------------------- */
+
+struct forwarders {
+	uint32_t	 n;
+	struct network	 net[FORWARDERS_MAX];
+};
+
+/*
+ * The lines of X-Forwarded-For, in their order, of a request that peer sent.
+ * Returns 1 with the caller's address in out, or 0: the peer is the caller.
+ */
+int	forwarded_caller(const struct forwarders *, const char *peer,
+	    const struct slice *line, size_t n, char out[PEER_MAX]);
 
 /* ---- http_reply.c ------------------------------------------------------ */
 
@@ -401,6 +419,8 @@ struct connection {
 	size_t			 accounted;	/* bytes of in and out */
 	size_t			 dropped;	/* while lingering */
 	char			 peer[PEER_MAX];
+	char			 forwarded[PEER_MAX];
+	const char		*caller;	/* of this request: one of the two */
 	struct http_request	 http;
 	enum route		 route;
 	/* The question: */
@@ -426,6 +446,7 @@ struct listener {
 	char			*metadata_url;	/* NULL: none */
 	const char		*public_path;	/* of the public url */
 	struct allowed		 allowed;
+	struct forwarders	 forwarders;
 	struct mcp_server	 server;
 	uint32_t		 handlers;	/* that there will be */
 	int			 shutting_down;

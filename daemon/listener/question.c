@@ -150,7 +150,7 @@ send_question(struct connection *c)
 		.handler_index = c->handler < HANDLERS_MAX ? c->handler : 0,
 		.form = (uint8_t)c->form, .credential = c->credential,
 		.method = slice_of(c->mcp.method),
-		.tool = slice_of(c->mcp.tool), .peer = slice_of(c->peer),
+		.tool = slice_of(c->mcp.tool), .peer = slice_of(c->caller),
 		.revision = slice_of(c->mcp.revision),
 		.client = slice_of(c->mcp.client),
 		.traceparent = slice_of(c->mcp.traceparent),

@@ -42,7 +42,7 @@ no_message(struct mcp_request *mcp)
 static void
 report(struct connection *c, const struct refusal *refusal)
 {
-	log_debug("request refused: %s: %s: %d", c->peer,
+	log_debug("request refused: %s: %s: %d", c->caller,
 	    reason_name(refusal->reason), refusal->status);
 	count(c);
 	no_message(&c->mcp);
@@ -79,6 +79,20 @@ route_overloaded(struct connection *c)
 	    NULL, NULL, 0, 1 };
 
 	report(c, &refusal);
+}
+
+/* A gateway sends requests of many over one connection: each is looked at. */
+static void
+find_caller(struct connection *c)
+{
+	struct slice line[HTTP_FIELDS_MAX];
+	uint32_t i;
+
+	for (i = 0; i < c->http.forwards; i++)
+		line[i] = http_span(&c->in, c->http.forwarded[i]);
+	if (forwarded_caller(&listener.forwarders, c->peer, line,
+	    c->http.forwards, c->forwarded))
+		c->caller = c->forwarded;
 }
 
 static int
@@ -163,6 +177,8 @@ route_head(struct connection *c)
 	struct slice method = http_span(&c->in, c->http.method);
 	int post;
 
+	if (listener.forwarders.n > 0)
+		find_caller(c);
 	if (check_names(c, host))
 		return 1;
 	if (check_target(target, host, &path) == -1)

@@ -114,6 +114,20 @@ timeout 120 python3 -B "$here/oauth/table.py" run "$work/issuers" "$base" "$port
 rc=$?
 [ "$rc" -eq 0 ] || tail -n 3 "$work/table.err" | sed 's/^/# /'
 counted "$work/table.out" 'the rows of the table' "$rc"
+
+# -- what the operator is told of a token
+python3 -B "$here/oauth/table.py" tokens "$work/issuers" "$base" "$public" >"$work/tokens"
+explain() { sed -n "$1p" "$work/tokens" | ctl token explain 2>&1; }
+told=$(explain 1)
+like 'token explain: a good token would be accepted' '^decision: accepted$' "$told"
+like 'and whose it is' "^owner: \"$base/main#alice\"$" "$told"
+like 'and what it opens' '^may call: order_lookup$' "$told"
+unlike 'and no more' 'order_cancel' "$told"
+like 'token explain: an expired one is refused, and why' '^decision: refused: expired$' "$(explain 2)"
+like 'token explain: a forged one is refused, and why' '^decision: refused: bad_signature$' "$(explain 3)"
+like 'token explain: what is no token is refused, and why' '^decision: refused: malformed_token$' \
+    "$(echo no-token | ctl token explain 2>&1)"
+unlike 'no token is in the log' "$(cut -d. -f2 "$work/tokens" | paste -sd'|')" "$(cat "$daemon_log")"
 daemon_stop
 like 'audit verify: ok' ok "$(audit_verify | tail -n 1)"
 

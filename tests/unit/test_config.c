@@ -278,6 +278,47 @@ static const struct {
 	    "\"https://a/\": must be scheme://host, and nothing behind it\n" },
 	{ GOOD "allow origin \"*\"\n", "c:12: allow origin \"*\": must be "
 	    "scheme://host, and nothing behind it\n" },
+	{ GOOD "trust forwarded from \"gateway.example\"\n", "c:12: trust "
+	    "forwarded from \"gateway.example\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"10.0.0.0/0\"\n", "c:12: trust "
+	    "forwarded from \"10.0.0.0/0\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"10.0.0.0/33\"\n", "c:12: trust "
+	    "forwarded from \"10.0.0.0/33\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"10.0.0.1/8\"\n", "c:12: trust "
+	    "forwarded from \"10.0.0.1/8\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"::/0\"\n", "c:12: trust "
+	    "forwarded from \"::/0\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"::1/129\"\n", "c:12: trust "
+	    "forwarded from \"::1/129\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"10.0.0.0/\"\n", "c:12: trust "
+	    "forwarded from \"10.0.0.0/\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"10.0.0.0/+8\"\n", "c:12: trust "
+	    "forwarded from \"10.0.0.0/+8\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"10.0.0.0/8/8\"\n", "c:12: trust "
+	    "forwarded from \"10.0.0.0/8/8\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"\"\n", "c:12: trust "
+	    "forwarded from \"\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"fe80::1%eth0\"\n", "c:12: trust "
+	    "forwarded from \"fe80::1%eth0\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"2001:db8::1/32\"\n", "c:12: trust "
+	    "forwarded from \"2001:db8::1/32\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"0.0.0.0/0x8\"\n", "c:12: trust "
+	    "forwarded from \"0.0.0.0/0x8\": must be a numeric address, or ADDRESS/BITS with "
+	    "no bit set behind the first BITS, of which there is one at least\n" },
+	{ GOOD "trust forwarded from \"::1\"\ntrust forwarded from \"::2\"\n",
+	    "c:13: trust is given twice\n" },
 	{ GOOD "prefork listeners 0\n", "c:12: listeners must be 1 to 32\n" },
 	{ GOOD "prefork handlers 33\n", "c:12: handlers must be 1 to 32\n" },
 	/* twice */
@@ -340,15 +381,34 @@ static const struct {
 	    "c:4: jwks \"file:///k\": must be https://host[:port]/path, "
 	    "without query and fragment, up to 1024 bytes\n" },
 	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
-	    "leeway 121s\n}\n}\n", "c:4: leeway: at most 120 s\n" },
+	    "leeway 121s\n}\n}\n",
+	    "c:4: leeway: whole seconds, at most 120 s\n" },
 	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
-	    "lifetime 721h\n}\n}\n", "c:4: lifetime: 1 s to 30 days\n" },
+	    "leeway 1500ms\n}\n}\n",
+	    "c:4: leeway: whole seconds, at most 120 s\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "lifetime 721h\n}\n}\n",
+	    "c:4: lifetime: whole seconds, 1 s to 30 days\n" },
 	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n}\n"
 	    "issuer \"https://i/\" {\naudience \"a\"\n}\n}\n",
 	    "c:5: issuer \"https://i/\" is given twice\n" },
 	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
 	    "role \"x\" grants \"a:b:c\"\nrole \"x\" grants \"a:b:d\"\n}\n}\n",
 	    "c:5: role \"x\" is given twice\n" },
+	{ "namespace \"a\"\nlisten on 127.0.0.1 port 1\nauth {\n"
+	    "issuer \"https://i/\" {\naudience \"a\"\n}\n}\n"
+	    "audit { journal \"j\" }\nsource shop sqlite \"s\"\n" ON_SHOP,
+	    "c:4: an issuer needs a public url: clients find it by that\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"\"\n}\n}\n",
+	    "c:3: audiences: each has 1 to 1024 bytes\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "scopes from \"\"\n}\n}\n",
+	    "c:4: scopes from \"\": must name a claim\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "ca \"a\"\nca \"b\"\n}\n}\n", "c:5: ca is given twice\n" },
+	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
+	    "lifetime 0s\n}\n}\n",
+	    "c:4: lifetime: whole seconds, 1 s to 30 days\n" },
 	{ "auth {\nissuer \"https://i/\" {\naudience \"a\"\n"
 	    "claims \"a b\"\n}\n}\n",
 	    "c:4: claim \"a b\": a name is a letter and then A-Z a-z 0-9 "
@@ -577,6 +637,9 @@ there_is_a_limit_to_everything(void **state)
 	} rows[] = {
 		{ GOOD, "source s%d sqlite \"s\"\n", SOURCES_MAX - 1,
 		    "more than 64 sources", NULL },
+		{ GOOD "trust forwarded from \"::1\"", ", \"::%d\"",
+		    FORWARDERS_MAX - 1, "more than 32 addresses to trust",
+		    "\n" },
 		{ GOOD, "tool t%d { }\n", TOOLS_MAX - 1,
 		    "more than 1024 tools", NULL },
 		{ HOUSE TOOL, "param p%d integer\n", PARAMS_MAX,
@@ -815,9 +878,15 @@ every_word_of_the_grammar_parses(void **state)
 	    "path \"/tools\"\n"
 	    "user \"_gateway\"\n"
 	    "public url \"https://h/mcp\"\n"
+	    "trust forwarded from \"127.0.0.1\", \"10.0.0.0/8\",\n"
+	    "\t\"2001:db8::/32\", \"::1\"\n"
 	    "auth {\n\trate 5 per second burst 50\n"
 	    "\tissuer \"https://i/\" {\n\t\taudience \"a\",\n\t\t\t\"b\"\n"
-	    "\t\tallow private\n\t\tleeway 30s\n\t\tlifetime 48h\n\t\tca \"ca.pem\"\n\t\ttyp \"at+jwt\"\n"
+	    "\t\tallow private\n\t\tleeway 30s\n\t\tlifetime 48h\n"
+	    "\t\tjwks \"https://keys.example:8443/jwks\"\n"
+	    "\t\tscopes from \"realm_access.roles\"\n"
+	    "\t\trole \"r\" grants \"shop:*:read\", \"shop:a:*\"\n"
+	    "\t\tca \"ca.pem\"\n\t\ttyp \"at+jwt\"\n"
 	    "\t\tclaims \"a\"\n\t\t\t, \"b\"\n"
 	    "\t\trate 5 per hour burst 6\n\t}\n}\n"
 	    "audit {\n\tjournal \"/j\" limit 1048576\n\ton failure stop\n"
@@ -879,6 +948,86 @@ every_word_of_the_grammar_parses(void **state)
 	TAILQ_FOREACH(item, &c->not_in_force, entry)
 		pending++;
 	assert_int_equal(pending, 9);
+	config_free(c);
+}
+
+static void
+an_issuer_is_kept_as_it_is_written(void **state)
+{
+	static const char text[] = GOOD
+	    "public url \"https://h/mcp\"\n";
+	static const char issuers[] =
+	    "namespace \"shop\"\nlisten on 127.0.0.1 port 8080\n"
+	    "public url \"https://h/mcp\"\n"
+	    "auth {\nissuer \"https://i/\" {\naudience \"a\", \"b\"\n"
+	    "jwks \"https://keys.example:8443/jwks\"\n"
+	    "scopes from \"realm_access.roles\"\nca \"ca.pem\"\n"
+	    "role \"r\" grants \"shop:*:read\", \"shop:a:*\"\n"
+	    "claims \"tenant\", \"region\"\nallow private\nleeway 2m\n"
+	    "lifetime 30d\ntyp \"at+jwt\"\nrate 5 per hour burst 6\n}\n"
+	    "issuer \"https://i\" {\naudience \"a\"\n}\n}\n"
+	    "audit { journal \"audit\" }\nsource shop sqlite \"shop.db\"\n"
+	    TOOL ONE;
+	const struct issuer_conf *i;
+	struct config *c;
+
+	(void)state;
+	c = load_good(text);
+	assert_int_equal(c->auth.nissuers, 0);
+	config_free(c);
+	c = load_good(issuers);
+	assert_int_equal(c->auth.nissuers, 2);
+	i = TAILQ_FIRST(&c->auth.issuers);
+	assert_string_equal(i->url, "https://i/");
+	assert_int_equal(i->naudiences, 2);
+	assert_string_equal(TAILQ_FIRST(&i->audiences)->text, "a");
+	assert_string_equal(i->jwks, "https://keys.example:8443/jwks");
+	assert_string_equal(i->scopes_from, "realm_access.roles");
+	assert_string_equal(i->ca, in_dir("ca.pem"));
+	assert_int_equal(i->ngrants, 1);
+	assert_string_equal(TAILQ_FIRST(&i->grants)->role, "r");
+	assert_int_equal(TAILQ_FIRST(&i->grants)->nscopes, 2);
+	assert_int_equal(i->nclaims, 2);
+	assert_true(i->allow_private);
+	assert_int_equal(i->leeway_ms, 120000);
+	assert_true(i->lifetime_ms == UINT64_C(30) * 86400000);
+	assert_string_equal(i->typ, "at+jwt");
+	assert_int_equal(i->rate.burst, 6);
+	/* What is not said: an issuer differs by one slash. */
+	i = TAILQ_NEXT(i, entry);
+	assert_string_equal(i->url, "https://i");
+	assert_null(i->jwks);
+	assert_null(i->ca);
+	assert_null(i->typ);
+	assert_string_equal(i->scopes_from, "scope");
+	assert_false(i->allow_private);
+	assert_int_equal(i->leeway_ms, 30000);
+	assert_true(i->lifetime_ms == 86400000);
+	assert_int_equal(i->rate.count, 0);
+	assert_true(TAILQ_EMPTY(&c->not_in_force));
+	config_free(c);
+}
+
+static void
+networks_that_are_trusted_are_kept_as_bytes(void **state)
+{
+	static const uint8_t ten[16] = { [10] = 0xff, 0xff, 10 };
+	static const uint8_t six[16] = { 0x20, 0x01, 0x0d, 0xb8 };
+	struct config *c;
+
+	(void)state;
+	c = load_good(GOOD "trust forwarded from \"127.0.0.1\", \"10.0.0.0/8\","
+	    "\n\"2001:db8::/32\", \"::ffff:10.0.0.0/104\"\n");
+	assert_int_equal(c->nforwarders, 4);
+	assert_int_equal(c->forwarder[0].bits, 128);
+	assert_int_equal(c->forwarder[0].address[12], 127);
+	assert_memory_equal(c->forwarder[1].address, ten, 16);
+	assert_int_equal(c->forwarder[1].bits, 104);
+	assert_memory_equal(c->forwarder[2].address, six, 16);
+	assert_int_equal(c->forwarder[2].bits, 32);
+	/* The same network in the other spelling. */
+	assert_memory_equal(&c->forwarder[3], &c->forwarder[1],
+	    sizeof(c->forwarder[3]));
 	config_free(c);
 }
 
@@ -1154,6 +1303,8 @@ main(void)
 		cmocka_unit_test(the_embedded_configuration_loads),
 		cmocka_unit_test(the_production_configuration_loads),
 		cmocka_unit_test(every_word_of_the_grammar_parses),
+		cmocka_unit_test(an_issuer_is_kept_as_it_is_written),
+		cmocka_unit_test(networks_that_are_trusted_are_kept_as_bytes),
 		cmocka_unit_test(macros_expand_outside_of_strings),
 		cmocka_unit_test(an_included_file_is_read_in_its_own_folder),
 		cmocka_unit_test(a_tools_digest_tells_what_it_does),

@@ -493,6 +493,59 @@ static struct allowed allowed = {
 	1, { "https://console.example.com:8443" }
 };
 
+/* Of a chain of gateways each may add a line. */
+static void
+every_line_of_x_forwarded_for_is_kept_in_order(void **state)
+{
+	static const char bytes[] = POST "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n"
+	    "X-Forwarded-Fo: 9.9.9.9\r\nx-forwarded-FOR:\t3.3.3.3 \r\n"
+	    "X-Forwarded-For:\r\n\r\n";
+	static const char *const wanted[] = {
+		"1.1.1.1, 2.2.2.2", "3.3.3.3", ""
+	};
+	struct http_request r;
+	struct buffer in;
+	uint32_t i;
+
+	(void)state;
+	buffer_init(&in, 1 << 16);
+	(void)buffer_add_cstr(&in, bytes);
+	http_begin(&r);
+	assert_int_equal(http_feed(&r, &in), HTTP_HEAD);
+	assert_int_equal(r.forwards, 3);
+	for (i = 0; i < 3; i++)
+		assert_true(slice_is(http_span(&in, r.forwarded[i]),
+		    wanted[i]));
+	/* The next request has none of them. */
+	http_begin(&r);
+	assert_int_equal(r.forwards, 0);
+	buffer_free(&in);
+}
+
+/* As many lines as there may be fields, and not one more. */
+static void
+lines_of_x_forwarded_for_have_the_bound_of_fields(void **state)
+{
+	struct http_request r;
+	struct buffer in;
+	int more, i;
+
+	(void)state;
+	for (more = 0; more < 2; more++) {
+		buffer_init(&in, 1 << 16);
+		(void)buffer_add_cstr(&in, POST);
+		for (i = 1; i < HTTP_FIELDS_MAX + more; i++)
+			(void)buffer_add_cstr(&in, "X-Forwarded-For: ::1\r\n");
+		(void)buffer_add_cstr(&in, "\r\n");
+		http_begin(&r);
+		assert_int_equal(http_feed(&r, &in),
+		    more ? HTTP_BAD : HTTP_HEAD);
+		assert_int_equal(more ? r.status : (int)r.forwards,
+		    more ? 431 : HTTP_FIELDS_MAX - 1);
+		buffer_free(&in);
+	}
+}
+
 static void
 only_allowed_hosts_are_served(void **state)
 {
@@ -761,6 +814,9 @@ main(void)
 		cmocka_unit_test(input_of_small_chunks_stays_bounded),
 		cmocka_unit_test(pipelined_requests_are_read_one_after_another),
 		cmocka_unit_test(fields_are_found_trimmed_and_whatever_their_case),
+		cmocka_unit_test(every_line_of_x_forwarded_for_is_kept_in_order),
+		cmocka_unit_test(
+		    lines_of_x_forwarded_for_have_the_bound_of_fields),
 		cmocka_unit_test(only_allowed_hosts_are_served),
 		cmocka_unit_test(only_allowed_origins_are_served),
 		cmocka_unit_test(a_target_is_a_path_or_names_the_same_host),

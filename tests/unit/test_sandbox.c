@@ -97,17 +97,17 @@ static const struct act {
 	/* what must work */
 	{ "does its work", work, NULL, EVERY(WORKS), 0 },
 	{ "accepts a client", accept_client, "accept4", { WORKS, WORKS, KILLED,
-	    KILLED, KILLED, KILLED, KILLED , KILLED}, 0 },
+	    KILLED, KILLED, KILLED, KILLED, KILLED }, 0 },
 	{ "uses SQLite in its folder", use_sqlite, NULL, { WORKS, NOT_ASKED,
-	    NOT_ASKED, WORKS, WORKS, NOT_ASKED, NOT_ASKED , NOT_ASKED}, 0 },
+	    NOT_ASKED, WORKS, WORKS, NOT_ASKED, NOT_ASKED, NOT_ASKED }, 0 },
 	{ "keeps the journal", keep_journal, NULL, { WORKS, NOT_ASKED,
-	    NOT_ASKED, NOT_ASKED, NOT_ASKED, NOT_ASKED, WORKS , NOT_ASKED}, 0 },
+	    NOT_ASKED, NOT_ASKED, NOT_ASKED, NOT_ASKED, WORKS, NOT_ASKED }, 0 },
 	{ "reads a listed folder", read_listed, "openat", { WORKS, NO_FILES,
-	    NO_FILES, WORKS, EACCES, EACCES, EACCES , EACCES}, 1 },
+	    NO_FILES, WORKS, EACCES, EACCES, EACCES, EACCES }, 1 },
 	{ "connects to a listed port", connect_listed, "socket", { WORKS,
-	    KILLED, KILLED, WORKS, KILLED, WORKS, KILLED , WORKS}, 0 },
+	    KILLED, KILLED, WORKS, KILLED, WORKS, KILLED, WORKS }, 0 },
 	{ "connects to a Unix socket", connect_unix, "socket", { WORKS,
-	    KILLED, KILLED, WORKS, EACCES, EACCES, EACCES , KILLED}, 0 },
+	    KILLED, KILLED, WORKS, EACCES, EACCES, EACCES, KILLED }, 0 },
 	/* files */
 	{ "opens /etc/passwd", open_passwd, "openat",
 	    ROLES(NO_FILES, NO_FILES, EACCES, EACCES, EACCES), 1 },
@@ -128,27 +128,27 @@ static const struct act {
 	{ "links a file", make_link, "link", EVERY(KILLED), 0 },
 	/* the network */
 	{ "makes a TCP socket", inet_socket, "socket", { WORKS, KILLED,
-	    KILLED, WORKS, KILLED, WORKS, KILLED , WORKS}, 0 },
+	    KILLED, WORKS, KILLED, WORKS, KILLED, WORKS }, 0 },
 	{ "connects to a port that is not listed", connect_unlisted, "socket",
-	    { WORKS, KILLED, KILLED, EACCES, KILLED, EACCES, KILLED , EACCES}, 4 },
+	    { WORKS, KILLED, KILLED, EACCES, KILLED, EACCES, KILLED, EACCES }, 4 },
 	{ "makes a UDP socket", udp_socket, "socket", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, WORKS, KILLED , WORKS}, 0 },
+	    KILLED, KILLED, KILLED, WORKS, KILLED, WORKS }, 0 },
 	{ "makes a socket of another protocol", mptcp_socket, "socket",
 	    NO_CONTROL(KILLED), 0 },
 	{ "makes a netlink socket", netlink_socket, "socket", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, WORKS, KILLED , KILLED}, 0 },
+	    KILLED, KILLED, KILLED, WORKS, KILLED, KILLED }, 0 },
 	{ "looks for the logger again", logger_socket, "socket",
 	    EVERY(EACCES), 0 },
 	{ "binds a port", bind_port, NULL, { WORKS, NOT_ASKED, NOT_ASKED,
-	    KILLED, NOT_ASKED, EACCES, NOT_ASKED , KILLED}, 4 },
+	    KILLED, NOT_ASKED, EACCES, NOT_ASKED, KILLED }, 4 },
 	{ "listens", listen_self, "listen", EVERY(KILLED), 0 },
 	{ "connects a socket it has", connect_inherited, "connect", { WORKS,
-	    KILLED, KILLED, NOT_ASKED, KILLED, NOT_ASKED, KILLED , NOT_ASKED}, 0 },
+	    KILLED, KILLED, NOT_ASKED, KILLED, NOT_ASKED, KILLED, NOT_ASKED }, 0 },
 	{ "connects by sending", connect_by_sending, NULL, EVERY(KILLED), 0 },
 	{ "sends to an address", send_to_address, "sendto", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED , NOT_ASKED}, 0 },
+	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED, NOT_ASKED }, 0 },
 	{ "hands a descriptor on", send_message, "sendmsg", { WORKS, KILLED,
-	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED , NOT_ASKED}, 0 },
+	    KILLED, KILLED, KILLED, NOT_ASKED, KILLED, KILLED }, 0 },
 	{ "sets a socket filter", attach_filter, "setsockopt",
 	    EVERY(KILLED), 0 },
 	/* processes */
@@ -491,7 +491,6 @@ enter_unknown(void)
 
 	sandbox_needs_init(&needs);
 	return sandbox_enter(ROLE_MAX, &needs) == -1 &&
-	    sandbox_enter(ROLE_FETCHER, &needs) == -1 &&
 	    sandbox_enter(ROLE_HANDLER, NULL) == -1 ? 0 : -1;
 }
 

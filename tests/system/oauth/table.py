@@ -5,6 +5,7 @@ must give.  Rows of good tokens stand between them: what is refused next to
 them is refused for what it says it is.
 
 usage: table.py prepare FOLDER BASE       keys and documents of the issuers
+       table.py tokens FOLDER BASE PUBLIC-URL   a good one, an expired one, a forged one
        table.py run FOLDER BASE PORT JOURNAL PUBLIC-URL BAD-KEY GOOD-KEY
 """
 import base64
@@ -492,5 +493,14 @@ def run():
     identities(c, m, o, good_key)
 
 
-prepare() if what == "prepare" else run()
+def tokens():
+    k = load(folder + "/keys.json")
+    m = Mint(MAIN, sys.argv[4], k["p256"], tenant="acme")
+    now = int(time.time())
+    for token in (m.token(), m.token({"iat": now - 600, "exp": now - 60}),
+                  resigned(m.token(), lambda sig: sig[32:] + sig[:32])):
+        print(token)
+
+
+{"prepare": prepare, "tokens": tokens, "run": run}[what]()
 sys.exit(1 if caller.failed else 0)
