@@ -114,7 +114,7 @@ static enum reason
 check_signature(struct buffer *out, const struct issuer *i)
 {
 	enum reason reason;
-	const struct jwk *key;
+	struct jwk *key;
 
 	if (i->keys == NULL)
 		return REASON_NO_KEYS_YET;

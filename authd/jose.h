@@ -45,6 +45,7 @@ struct jwk {
 	char		 kid[KID_MAX + 1];	/* empty: it has none */
 	uint32_t	 algs;		/* bit 1 << enum jws_alg: what it may verify */
 	EVP_PKEY	*key;		/* owned */
+	EVP_PKEY_CTX	*verify[JWS_ALG_MAX];	/* owned; made when first used */
 	uint8_t		 print[DIGEST_LEN];	/* SHA-256 of its public part: which key it is */
 };
 
@@ -91,10 +92,9 @@ enum reason jws_read(struct jws *, struct slice token);
  * REASON_UNKNOWN_KID or REASON_BAD_ALGORITHM (the kid is there, the
  * algorithm is not the key's).
  */
-const struct jwk *jws_key(const struct jws *, const struct jwks *,
-	    enum reason *);
+struct jwk *jws_key(const struct jws *, struct jwks *, enum reason *);
 /* REASON_NONE or REASON_BAD_SIGNATURE. */
-enum reason jws_verify(const struct jws *, const struct jwk *);
+enum reason jws_verify(const struct jws *, struct jwk *);
 
 /* jwt.c */
 /* What a token must be, from the configuration. */

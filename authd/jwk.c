@@ -309,11 +309,14 @@ jwks_parse(const char *text, size_t len, const char **error)
 void
 jwks_free(struct jwks *set)
 {
-	uint32_t n;
+	uint32_t n, alg;
 
 	if (set == NULL)
 		return;
-	for (n = 0; n < set->n; n++)
+	for (n = 0; n < set->n; n++) {
+		for (alg = 0; alg < JWS_ALG_MAX; alg++)
+			EVP_PKEY_CTX_free(set->key[n].verify[alg]);
 		EVP_PKEY_free(set->key[n].key);
+	}
 	free(set);
 }

@@ -266,7 +266,7 @@ verify(struct slice credential, const uint8_t digest[DIGEST_LEN], int64_t now,
 {
 	static struct subject subject;
 	static struct jwt jwt;
-	const struct jwk *key;
+	struct jwk *key;
 	struct issuer *i;
 
 	if ((*reason = jwt_read(&jwt, credential)) != REASON_NONE)

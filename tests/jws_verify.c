@@ -36,10 +36,10 @@ read_keys(const char *path)
 }
 
 static int
-is_valid(const struct jwks *keys, struct slice token)
+is_valid(struct jwks *keys, struct slice token)
 {
 	static struct jws jws;
-	const struct jwk *key;
+	struct jwk *key;
 	enum reason reason;
 
 	return jws_read(&jws, token) == REASON_NONE &&

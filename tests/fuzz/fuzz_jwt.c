@@ -40,9 +40,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct jwt_policy policy = { { "https://i/", 10 }, 1, audience,
 	    { "", 0 }, 30, 86400 };
 	struct slice token = { (const char *)data, len };
-	const struct jwks *set = keys();
+	struct jwks *set = keys();
 	static struct jwt jwt;
-	const struct jwk *key;
+	struct jwk *key;
 	enum reason reason;
 
 	if (jwt_read(&jwt, token) != REASON_NONE)
