@@ -5,16 +5,18 @@
 #include "../common/compat.h"
 #include "jose.h"
 
-static int
-value(unsigned char c)
+/* One more than what a character stands for; 0: nothing.  Made when first used. */
+static uint8_t values[256];
+
+static void
+make_values(void)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789-_";
+	uint8_t i;
+
+	for (i = 0; i < sizeof(alphabet) - 1; i++)
+		values[(unsigned char)alphabet[i]] = (uint8_t)(i + 1);
 }
 
 ssize_t
@@ -23,14 +25,16 @@ base64url_decode(uint8_t *out, size_t size, struct slice in)
 	uint32_t bits = 0;
 	unsigned int have = 0;
 	size_t i, n = 0;
-	int v;
+	uint32_t v;
 
+	if (values['A'] == 0)
+		make_values();
 	if (in.len % 4 == 1 || in.len / 4 * 3 + in.len % 4 * 3 / 4 > size)
 		return -1;
 	for (i = 0; i < in.len; i++) {
-		if ((v = value((unsigned char)in.ptr[i])) == -1)
+		if ((v = values[(unsigned char)in.ptr[i]]) == 0)
 			return -1;
-		bits = bits << 6 | (uint32_t)v;
+		bits = bits << 6 | (v - 1);
 		have += 6;
 		if (have >= 8) {
 			have -= 8;

@@ -43,6 +43,13 @@ person_cmp(const struct person *a, const struct person *b)
 static int
 token_cmp(const struct token *a, const struct token *b)
 {
+	uint64_t x, y;
+
+	/* Digests: the first bytes tell nearly all of them apart. */
+	memcpy(&x, a->digest, sizeof(x));
+	memcpy(&y, b->digest, sizeof(y));
+	if (x != y)
+		return x < y ? -1 : 1;
 	return memcmp(a->digest, b->digest, sizeof(a->digest));
 }
 

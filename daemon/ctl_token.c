@@ -24,6 +24,8 @@ ctl_token(const char *socket, int argc, char **argv)
 		    "< token\n");
 		return CTL_USAGE;
 	}
+	/* No copy of it in a buffer that is not ours to clear. */
+	(void)setvbuf(stdin, NULL, _IONBF, 0);
 	len = fread(token, 1, sizeof(token), stdin);
 	while (len > 0 && (token[len - 1] == '\n' || token[len - 1] == '\r'))
 		len--;

@@ -105,7 +105,7 @@ static int
 ask(const struct forwarders *f, const char *peer, const char *const *line,
     size_t max, char out[PEER_MAX])
 {
-	struct slice list[HTTP_FIELDS_MAX];
+	struct slice list[HTTP_FIELDS_MAX] = { { NULL, 0 } };
 	char *copy[HTTP_FIELDS_MAX];
 	size_t n, i;
 	int rc;
