@@ -338,10 +338,11 @@ forget_questions(void)
 static void
 authd_closed(struct channel *ch, void *arg)
 {
-	(void)ch;
 	(void)arg;
 	authd = NULL;
 	forget_questions();
+	/* If authd lives it cut us off, and asks us nothing more. */
+	child_peer_gone(ch, ROLE_AUTHD, 0);
 }
 
 static void
