@@ -29,13 +29,35 @@ free_port() {
 s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# two_issuers: into the configuration; a key set of the attacker's own beside
+# it, and a token by that key for each of them, in $work/tokens.
+two_issuers() {
+	sed -i "s,^auth {,public url \"http://127.0.0.1:$port/mcp\"\n&," "$work/pontifex.conf"
+	for name in first second; do
+		sed -i "s,^	keys \"keys\",&\n	issuer \"https://$name.test/\" {\n		audience \"a\"\n		jwks \"https://$name.test/jwks\"\n	}," \
+		    "$work/pontifex.conf"
+	done
+	# The last one that went in stands first.
+	python3 -B - "$top/tests/system/oauth" "$work/libexec/jwks" https://second.test/ https://first.test/ \
+	    >"$work/tokens" <<-'END'
+	import json, sys
+	sys.path.insert(0, sys.argv[1])
+	from jose import Key, Mint
+	key = Key("P-256", kid="mine")
+	with open(sys.argv[2], "w", encoding="ascii") as f:
+	    json.dump({"keys": [key.jwk()]}, f)
+	for issuer in sys.argv[3:]:
+	    print(Mint(issuer, "a", key).token())
+	END
+}
+
 # attack ROLE NAME: starts a daemon whose ROLE is the attacker.
 attack() {
 	work=$(mktemp -d "$dir/$1-$2.XXXX")
 	mkdir -p "$work/libexec" "$work/data"
 	chmod 755 "$dir" "$work" "$work/libexec" "$work/data"
 	ln -s "$build/pontifexd" "$work/pontifexd"
-	for role in listener handler authd auditd; do
+	for role in listener handler authd auditd fetcher; do
 		ln -s "$build/libexec/$role" "$work/libexec/$role"
 	done
 	rm "$work/libexec/$1"
@@ -49,6 +71,7 @@ attack() {
 	key=$("$build/pontifexctl" key add -F "$work/keys" -o mallory \
 	    -s shop:order:read)
 	echo "$2 $key" >"$work/libexec/plan"
+	[ "$1" != fetcher ] || two_issuers
 	: >"$work/libexec/result"
 	"$work/pontifexd" -d -f "$work/pontifex.conf" 2>"$work/log" \
 	    </dev/null &
@@ -235,6 +258,40 @@ else
 	not_ok 'handler garbage-listener: the listener stands' 200 "$code"
 fi
 finish 'handler garbage-listener'
+
+# What a fetcher can do is bounded by what it was asked; whatever it does, keys are served.
+status_of() { # CREDENTIAL
+	curl -s -o /dev/null -m 8 -w '%{http_code}' -H "Authorization: Bearer $1" \
+	    -H 'Content-Type: application/json' "http://127.0.0.1:$port/mcp" \
+	    -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"order_lookup","arguments":{"order_id":1001}}}'
+}
+fetcher_gets() { # NAME WHAT WANTED GOT
+	if [ "$3" = "$4" ]; then ok "fetcher $1: $2"; else
+		not_ok "fetcher $1: $2" "$3" "$4: $(tr '\n' ';' <"$work/libexec/result")"; fi
+}
+fetcher_attack() { # NAME STATUS-OF-THE-FIRST-ISSUER'S-TOKEN STATUS-OF-THE-SECOND'S
+	attack fetcher "$1"
+	wait_log 'ready: listening' && wait_result 'asked for 0'
+	authd_pid=$(pgrep -P "$pid" -f 'libexec/authd')
+	[ "$1" = honest ] || [ "$1" = silent ] || wait_result 'closed by'
+	fetcher_gets "$1" 'a token of the issuer that it was asked for' "$2" "$(status_of "$(sed -n 1p "$work/tokens")")"
+	fetcher_gets "$1" 'a token of the other issuer' "$3" "$(status_of "$(sed -n 2p "$work/tokens")")"
+	fetcher_gets "$1" 'API keys are served' 200 "$(status_of "$key")"
+	fetcher_gets "$1" 'authd is the same process' "$authd_pid" "$(pgrep -P "$pid" -f 'libexec/authd')"
+	case $1 in honest | silent | hang-up) ;; *)
+		if wait_log 'fetcher was cut off by authd: it is started anew'; then
+			ok "fetcher $1: it is started anew"
+		else
+			not_ok "fetcher $1: it is started anew" 'a line of the log' "$(tail -n 2 "$work/log" | tr '\n' ';')"
+		fi ;;
+	esac
+	finish "fetcher $1"
+}
+fetcher_attack honest 200 503	# the control: for the one it was asked for, it is believed
+fetcher_attack silent 503 503
+for bad in other-issuer other-number other-question no-issuer giant garbage hang-up; do
+	fetcher_attack $bad 503 503
+done
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
