@@ -67,7 +67,11 @@ enum jws_alg jws_alg_of(struct slice name);
 const char *jws_alg_name(enum jws_alg);		/* "ES256"; never NULL */
 
 /* jws.c */
-/* Before the sandbox: makes what verifying needs.  Returns 0 or -1. */
+/*
+ * Before the sandbox: makes what verifying needs, and verifies a known token
+ * of each algorithm, so that OpenSSL has loaded all that it will want.
+ * Returns 0, or -1: an algorithm is missing or does not do what it must.
+ */
 int	jose_init(void);
 /* A compact JWS, taken apart; slices into the token or into the decoded copies. */
 struct jws {
@@ -77,7 +81,7 @@ struct jws {
 	char		 kid[KID_MAX + 1];
 	int		 has_typ;
 	char		 typ[64];	/* lower case, without "application/" */
-	struct slice	 payload;	/* decoded; in a static buffer, until the next jws_read() */
+	struct slice	 payload;	/* decoded, may be empty; static, until the next jws_read() */
 	uint8_t		 signature[SIGNATURE_MAX];
 	size_t		 signature_len;
 };

@@ -7,6 +7,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/param_build.h>
 #include <openssl/x509.h>
 
@@ -268,6 +269,7 @@ read_key(const struct json *j, uint32_t node, struct jwk *k)
 		    BIT(jws_alg_of(name)) : 0;
 	if ((k->algs & ~BIT(JWS_NONE)) == 0 || fingerprint(k) == -1) {
 		EVP_PKEY_free(k->key);
+		k->key = NULL;
 		return -1;
 	}
 	return 0;
@@ -298,6 +300,8 @@ jwks_parse(const char *text, size_t len, const char **error)
 		else
 			set->n++;
 	}
+	/* What OpenSSL noted of those that were ignored. */
+	ERR_clear_error();
 	if (set->n == 0) {
 		*error = "no key in the set can verify anything";
 		free(set);

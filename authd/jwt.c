@@ -62,10 +62,14 @@ is_id_token(void)
 static int
 is_for_us(uint32_t node, const struct jwt_policy *p)
 {
+	char text[URL_MAX + 1];
 	uint32_t n;
 
+	/* What does not fit is longer than any of ours. */
+	if (json_copy(&claims, node, text, sizeof(text)) == -1)
+		return 0;
 	for (n = 0; n < p->audiences; n++)
-		if (json_string_is(&claims, node, p->audience[n].ptr))
+		if (slice_is(p->audience[n], text))
 			return 1;
 	return 0;
 }
@@ -141,8 +145,10 @@ check_subject(struct jwt *t)
 	    json_copy(&claims, sub, t->sub, sizeof(t->sub)) == -1 ||
 	    t->sub[0] == '\0')
 		return REASON_BAD_CLAIM;
+	/* Control characters: of ASCII, and U+0080 to U+009F in their UTF-8. */
 	for (c = t->sub; *c != '\0'; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f ||
+		    ((unsigned char)*c == 0xc2 && (unsigned char)c[1] < 0xa0))
 			return REASON_BAD_CLAIM;
 	return REASON_NONE;
 }
@@ -179,11 +185,13 @@ jwt_claim(const struct jwt *t, struct slice path)
 	name[path.len] = '\0';
 	if ((node = json_member(t->json, 0, name)) != JSON_NONE)
 		return node;
-	for (node = 0; path.len > 0; ) {
-		if (!json_is(t->json, node, JSON_OBJECT))
-			return JSON_NONE;
-		dot = memchr(path.ptr, '.', path.len);
+	node = 0;
+	do {
+		dot = path.len == 0 ? NULL : memchr(path.ptr, '.', path.len);
 		len = dot == NULL ? path.len : (size_t)(dot - path.ptr);
+		/* No step has an empty name: "a." is not "a". */
+		if (len == 0 || !json_is(t->json, node, JSON_OBJECT))
+			return JSON_NONE;
 		memcpy(name, path.ptr, len);
 		name[len] = '\0';
 		if ((node = json_member(t->json, node, name)) == JSON_NONE)
@@ -191,6 +199,6 @@ jwt_claim(const struct jwt *t, struct slice path)
 		len += dot != NULL;
 		path.ptr += len;
 		path.len -= len;
-	}
+	} while (dot != NULL);
 	return node;
 }

@@ -15,7 +15,7 @@
 static struct jwks *
 read_keys(const char *path)
 {
-	static char text[FETCH_MAX];
+	static char text[FETCH_MAX + 1];
 	const char *error = "cannot be read";
 	struct jwks *keys = NULL;
 	size_t len;
@@ -23,7 +23,9 @@ read_keys(const char *path)
 
 	if ((f = fopen(path, "r")) != NULL) {
 		len = fread(text, 1, sizeof(text), f);
-		if (!ferror(f))
+		if (len == sizeof(text))
+			error = "too large";
+		else if (!ferror(f))
 			keys = jwks_parse(text, len, &error);
 		(void)fclose(f);
 	}
@@ -47,14 +49,26 @@ is_valid(struct jwks *keys, struct slice token)
 	    jws_verify(&jws, key) == REASON_NONE;
 }
 
+/* The next line without its end.  Of one that is too long a byte too many is kept. */
+static int
+read_line(struct slice *line)
+{
+	static char text[JWT_MAX + 1];
+	int c;
+
+	line->ptr = text;
+	line->len = 0;
+	while ((c = getchar()) != EOF && c != '\n')
+		if (line->len < sizeof(text))
+			text[line->len++] = (char)c;
+	return c != EOF || line->len > 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct slice token;
 	struct jwks *keys;
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t len;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: jws_verify JWKS-FILE < tokens\n");
@@ -63,15 +77,10 @@ main(int argc, char **argv)
 	crypt_init();
 	if (jose_init() == -1 || (keys = read_keys(argv[1])) == NULL)
 		return 2;
-	while ((len = getline(&line, &cap, stdin)) != -1) {
-		if (len > 0 && line[len - 1] == '\n')
-			len--;
-		token.ptr = line;
-		token.len = (size_t)len;
+	while (read_line(&token)) {
 		puts(is_valid(keys, token) ? "valid" : "invalid");
 		(void)fflush(stdout);
 	}
-	free(line);
 	jwks_free(keys);
 	return 0;
 }

@@ -12,7 +12,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 build=${BUILD:-build}
-parts=${*:-lint unit system hostile clients}
+parts=${*:-lint unit fuzz system hostile clients}
 log_dir=$build/check
 passed=0 failed=0 skipped=0
 failures=()
@@ -118,7 +118,7 @@ if build_all plain BUILD="$build"; then
 	if wants lint; then
 		run lint "$log_dir/lint.log" env BUILD="$plain" bash tests/lib/lint.sh
 	fi
-	run_parts '' "$plain" unit system hostile clients
+	run_parts '' "$plain" unit fuzz system hostile clients
 fi
 
 if [ "${SANITIZED:-yes}" = yes ] && { wants unit || wants system || wants hostile; }; then
