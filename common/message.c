@@ -24,6 +24,7 @@ message_name(unsigned int type)
 		[MSG_CONF_GRANT] = "conf grant", [MSG_CONF_FETCH] = "conf fetch",
 		[MSG_FETCH] = "fetch", [MSG_FETCHED] = "fetched",
 		[MSG_CONF_HANDLER] = "conf handler",
+		[MSG_CONF_GENERATIONS] = "conf generations",
 		[MSG_CONF_SOURCE] = "conf source",
 		[MSG_CONF_TOOL] = "conf tool", [MSG_CONF_PARAM] = "conf param",
 		[MSG_CONF_AUDITD] = "conf auditd",
@@ -415,6 +416,9 @@ put_conf_source(struct buffer *b, const struct msg_conf_source *m)
 	put_u32(b, m->connections);
 	put_u32(b, m->timeout_ms);
 	put_u32(b, m->connect_timeout_ms);
+	put_u32(b, m->statement_timeout_ms);
+	put_u32(b, m->pool_wait_ms);
+	put_slice(b, m->fallback);
 	put_bool(b, m->writes);
 	put_u32(b, m->sessions);
 	for (i = 0; i < m->sessions; i++) {
@@ -435,6 +439,9 @@ get_conf_source(const struct frame *f, struct msg_conf_source *m)
 	m->connections = get_u32(&r);
 	m->timeout_ms = get_u32(&r);
 	m->connect_timeout_ms = get_u32(&r);
+	m->statement_timeout_ms = get_u32(&r);
+	m->pool_wait_ms = get_u32(&r);
+	m->fallback = get_string(&r, NAME_LEN_MAX);
 	m->writes = get_bool(&r);
 	m->sessions = get_count(&r, SESSIONS_MAX);
 	for (i = 0; i < m->sessions; i++) {
@@ -459,6 +466,12 @@ put_conf_tool(struct buffer *b, const struct msg_conf_tool *m)
 	put_u32(b, m->timeout_ms);
 	put_u32(b, m->limit_rows);
 	put_u32(b, m->limit_bytes);
+	put_fixed(b, m->digest, sizeof(m->digest));
+	put_u32(b, m->cache_ms);
+	put_bool(b, m->cache_shared);
+	put_u32(b, m->invalidates);
+	for (i = 0; i < m->invalidates; i++)
+		put_u32(b, m->invalidate[i]);
 	put_u32(b, m->params);
 }
 
@@ -479,6 +492,12 @@ get_conf_tool(const struct frame *f, struct msg_conf_tool *m)
 	m->timeout_ms = get_u32(&r);
 	m->limit_rows = get_u32(&r);
 	m->limit_bytes = get_u32(&r);
+	get_fixed(&r, m->digest, sizeof(m->digest));
+	m->cache_ms = get_u32(&r);
+	m->cache_shared = get_bool(&r);
+	m->invalidates = get_count(&r, INVALIDATES_MAX);
+	for (i = 0; i < m->invalidates; i++)
+		m->invalidate[i] = get_u32(&r);
 	m->params = get_count(&r, PARAMS_MAX);
 	return wire_done(&r);
 }

@@ -35,6 +35,7 @@ enum message_type {
 	MSG_CONF_GRANT,		/* authd: a role of the issuer before it */
 	MSG_CONF_FETCH,		/* fetcher: an issuer, in configuration order */
 	MSG_CONF_HANDLER,	/* one, handler */
+	MSG_CONF_GENERATIONS,	/* one, handler; a descriptor: the shared page */
 	MSG_CONF_SOURCE,	/* handler */
 	MSG_CONF_TOOL,		/* handler, in configuration order */
 	MSG_CONF_PARAM,		/* handler: a parameter of the tool before it */
@@ -219,6 +220,9 @@ struct msg_conf_source {
 	uint32_t	connections;	/* per handler */
 	uint32_t	timeout_ms;	/* default of its tools */
 	uint32_t	connect_timeout_ms;
+	uint32_t	statement_timeout_ms;	/* 0: as long as the tool has */
+	uint32_t	pool_wait_ms;	/* for a connection; 0: as the tool has */
+	struct slice	fallback;	/* who stands in for it; may be empty */
 	int		writes;		/* some tool writes to it */
 	uint32_t	sessions;
 	struct {
@@ -247,6 +251,11 @@ struct msg_conf_tool {
 	uint32_t	timeout_ms;	/* 0: the source's */
 	uint32_t	limit_rows;	/* 0: RESULT_ROWS_DEFAULT */
 	uint32_t	limit_bytes;	/* 0: RESULT_BYTES_DEFAULT */
+	uint8_t		digest[DIGEST_LEN];	/* of its definition */
+	uint32_t	cache_ms;	/* 0: its results are not kept */
+	int		cache_shared;	/* … and are everybody's */
+	uint32_t	invalidates;
+	uint32_t	invalidate[INVALIDATES_MAX];	/* numbers of tools */
 	uint32_t	params;		/* how many MSG_CONF_PARAM follow */
 };
 void	put_conf_tool(struct buffer *, const struct msg_conf_tool *);

@@ -124,7 +124,8 @@ take_orders(enum role role)
 	die_with_parent();
 	while ((rc = frame_receive(CONTROL_FD, &f, &payload)) == 1 &&
 	    f.type != MSG_CONFIG_END)
-		if (f.fd != -1 || ops_->configure(&f) == -1)
+		if ((f.fd != -1 && f.type != MSG_CONF_GENERATIONS) ||
+		    ops_->configure(&f) == -1)
 			fatal("configuration refused: %s",
 			    message_name(f.type));
 	if (rc != 1)

@@ -402,4 +402,5 @@ config_check(struct config *c)
 	check_sources(c);
 	TAILQ_FOREACH(t, &c->tools, entry)
 		check_tool(c, t);
+	caches_check(c);
 }

@@ -119,6 +119,7 @@ tool_free(struct tool_conf *t)
 	free(t->sql);
 	free(t->bound_sql);
 	free(t->definition);
+	texts_free(&t->invalidates);
 	free(t);
 }
 
@@ -307,6 +308,18 @@ set_time(uint32_t *to, int64_t ms, const char *what)
 	else if (ms < 1 || ms > CALL_TIME_MAX)
 		config_error("%s must be 1ms to %ds", what,
 		    CALL_TIME_MAX / 1000);
+	else
+		*to = (uint32_t)ms;
+}
+
+void
+set_kept(uint32_t *to, int64_t ms)
+{
+	if (*to != 0)
+		config_error("cache is given twice");
+	else if (ms < 1 || ms > CACHE_TIME_MAX)
+		config_error("cache must be 1ms to %dh",
+		    CACHE_TIME_MAX / 3600000);
 	else
 		*to = (uint32_t)ms;
 }

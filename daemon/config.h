@@ -60,7 +60,9 @@ struct source_conf {
 	uint32_t		 connections;
 	uint32_t		 timeout_ms;
 	uint32_t		 connect_timeout_ms;
-	char			*fallback;	/* name or NULL; not in force yet */
+	uint32_t		 statement_timeout_ms;	/* 0: the timeout */
+	uint32_t		 pool_wait_ms;	/* 0: the timeout */
+	char			*fallback;	/* name or NULL */
 	TAILQ_HEAD(, session_conf) sessions;
 	uint32_t		 nsessions;
 	int			 writes;	/* some tool that writes uses it */
@@ -99,6 +101,10 @@ struct tool_conf {
 	uint32_t		 timeout_ms;
 	uint32_t		 limit_rows;
 	uint32_t		 limit_bytes;
+	uint32_t		 cache_ms;	/* 0: not cached */
+	int			 cache_shared;
+	struct text_list	 invalidates;	/* names of tools */
+	uint32_t		 index;		/* in order */
 	TAILQ_HEAD(, param_conf) params;
 	uint32_t		 nparams;
 	/* Claims it needs: of its SQL and of its source's session lines. */

@@ -399,6 +399,7 @@ add_tool(struct config *c, char *name)
 	t->name = name;
 	t->line = config_line();
 	TAILQ_INIT(&t->params);
+	TAILQ_INIT(&t->invalidates);
 	TAILQ_INSERT_TAIL(&c->tools, t, entry);
 	return t;
 }

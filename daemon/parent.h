@@ -71,6 +71,13 @@ void	folders_release(void);
 /* bind.c: the listening sockets; 0, or -1 after a log line. */
 int	sockets_bind(void);
 
+/* generations.c: before the sandbox; 0, or -1 after a log line. */
+int	generations_open(void);
+/* A copy of the page's descriptor, for a handler; -1 after a log line. */
+int	generations_fd(void);
+/* A handler died: nobody knows what it wrote last. */
+void	generations_advance(void);
+
 /* slices.c: queues what the child must know, MSG_START to MSG_CONFIG_END. */
 int	slice_send(struct child_proc *);
 /* Reads the key file and hands it to authd; 0, or -1 after a log line. */

@@ -233,18 +233,9 @@ source_line	: /* empty */
 		| CONNECTIONS integer		{ set_count(&source->connections, $2, CONNECTIONS_MAX, "connections"); }
 		| TIMEOUT DURATION		{ set_time(&source->timeout_ms, $2, "timeout"); }
 		| CONNECT TIMEOUT DURATION	{ set_time(&source->connect_timeout_ms, $3, "connect timeout"); }
-		| STATEMENT TIMEOUT DURATION	{
-			once(&in_source, STATEMENT);
-			not_in_force(conf, "statement timeout: a statement may take as long as timeout says");
-		}
-		| POOL WAIT DURATION		{
-			once(&in_source, POOL);
-			not_in_force(conf, "pool wait: a call waits for a connection as long as its timeout");
-		}
-		| FALLBACK NAME			{
-			set_name(&source->fallback, $2, "fallback");
-			not_in_force(conf, "fallback: while source \"%s\" is down its tools are unavailable", source->name);
-		}
+		| STATEMENT TIMEOUT DURATION	{ set_time(&source->statement_timeout_ms, $3, "statement timeout"); }
+		| POOL WAIT DURATION		{ set_time(&source->pool_wait_ms, $3, "pool wait"); }
+		| FALLBACK NAME			{ set_name(&source->fallback, $2, "fallback"); }
 		| SESSION STRING WORD		{ add_session(source, $2, $3); }
 		| error
 		;
@@ -269,17 +260,14 @@ tool_line	: /* empty */
 		| TIMEOUT DURATION		{ set_time(&tool->timeout_ms, $2, "timeout"); }
 		| LIMIT ROWS integer		{ set_count(&tool->limit_rows, $3, LIMIT_ROWS_MAX, "limit rows"); }
 		| LIMIT BYTES size		{ set_count(&tool->limit_bytes, $3, LIMIT_BYTES_MAX, "limit bytes"); }
-		| CACHE DURATION		{
-			once(&in_tool, CACHE);
-			not_in_force(conf, "cache: tool \"%s\" asks its source at each call", tool->name);
-		}
+		| CACHE DURATION		{ set_kept(&tool->cache_ms, $2); }
 		| CACHE SHARED DURATION		{
-			once(&in_tool, CACHE);
-			not_in_force(conf, "cache shared: tool \"%s\" asks its source at each call", tool->name);
+			set_kept(&tool->cache_ms, $3);
+			tool->cache_shared = 1;
 		}
 		| INVALIDATES words		{
 			once(&in_tool, INVALIDATES);
-			not_in_force(conf, "invalidates: there is no cache yet");
+			TAILQ_CONCAT(&tool->invalidates, $2, entry);
 			list_free($2);
 		}
 		| PAGE BY word			{

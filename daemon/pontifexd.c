@@ -222,6 +222,8 @@ main(int argc, char **argv)
 		return 1;
 	}
 	watch_keys();
+	if (generations_open() == -1)
+		fatal("cannot start");
 	if (sandbox_enter(ROLE_PARENT, NULL) == -1)
 		fatal("cannot enter the sandbox");
 	supervise_start();

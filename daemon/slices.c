@@ -13,6 +13,7 @@
 #include <fcntl.h>
 
 #include "../common/compat.h"
+#include "../common/crypt.h"
 #include "../common/keyfile.h"
 #include "../common/log.h"
 #include "parent.h"
@@ -260,6 +261,9 @@ send_source(struct channel *ch, const struct source_conf *s)
 	m.connections = s->connections;
 	m.timeout_ms = s->timeout_ms;
 	m.connect_timeout_ms = s->connect_timeout_ms;
+	m.statement_timeout_ms = s->statement_timeout_ms;
+	m.pool_wait_ms = s->pool_wait_ms;
+	m.fallback = slice_of(s->fallback);
 	m.writes = s->writes;
 	TAILQ_FOREACH(session, &s->sessions, entry) {
 		if (m.sessions == SESSIONS_MAX)
@@ -319,6 +323,8 @@ static int
 send_tool(struct channel *ch, const struct tool_conf *t)
 {
 	static struct msg_conf_tool m;
+	const struct text_item *item;
+	const struct tool_conf *other;
 	const struct param_conf *p;
 	struct buffer *b;
 	uint32_t i;
@@ -334,6 +340,16 @@ send_tool(struct channel *ch, const struct tool_conf *t)
 	m.timeout_ms = t->timeout_ms;
 	m.limit_rows = t->limit_rows;
 	m.limit_bytes = t->limit_bytes;
+	m.cache_ms = t->cache_ms;
+	m.cache_shared = t->cache_shared;
+	if (hex_decode(m.digest, sizeof(m.digest), t->digest,
+	    strlen(t->digest)) == -1)
+		return -1;
+	TAILQ_FOREACH(item, &t->invalidates, entry)
+		TAILQ_FOREACH(other, &parent.config->tools, entry)
+			if (m.invalidates < INVALIDATES_MAX &&
+			    strcmp(other->name, item->text) == 0)
+				m.invalidate[m.invalidates++] = other->index;
 	m.params = t->nparams;
 	if ((b = channel_begin(ch, MSG_CONF_TOOL, 0)) == NULL)
 		return -1;
@@ -343,6 +359,21 @@ send_tool(struct channel *ch, const struct tool_conf *t)
 	TAILQ_FOREACH(p, &t->params, entry)
 		if (send_param(ch, p) == -1)
 			return -1;
+	return 0;
+}
+
+/* What all handlers share. */
+static int
+send_generations(struct channel *ch)
+{
+	int fd;
+
+	if ((fd = generations_fd()) == -1)
+		return -1;
+	if (channel_send_fd(ch, MSG_CONF_GENERATIONS, 0, NULL, 0, fd) == -1) {
+		close(fd);
+		return -1;
+	}
 	return 0;
 }
 
@@ -360,7 +391,7 @@ send_handler(struct channel *ch)
 	if ((b = channel_begin(ch, MSG_CONF_HANDLER, 0)) == NULL)
 		return -1;
 	put_conf_handler(b, &m);
-	if (channel_commit(ch) == -1)
+	if (channel_commit(ch) == -1 || send_generations(ch) == -1)
 		return -1;
 	TAILQ_FOREACH(s, &c->sources, entry)
 		if (send_source(ch, s) == -1)

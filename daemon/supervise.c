@@ -682,6 +682,8 @@ say_how_it_ended(const struct child_proc *c, int status)
 static void
 child_ended(struct child_proc *c, int status)
 {
+	if (c->role == ROLE_HANDLER)
+		generations_advance();
 	/* What it said last may still wait in the socket: a violation. */
 	if (c->control != NULL)
 		channel_drain(c->control);

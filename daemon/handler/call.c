@@ -14,6 +14,7 @@
 
 #include "../../common/log.h"
 #include "../../common/ticket.h"
+#include "cache.h"
 #include "source.h"
 
 TAILQ_HEAD(call_list, call);
@@ -116,6 +117,8 @@ call_reset(struct call *c, struct channel *listener, uint64_t question)
 	c->listener = listener;
 	c->question = question;
 	c->tool = NULL;
+	c->source = NULL;
+	c->place = c->nasked = 0;
 	c->tool_name = slice_of("");
 	c->nhidden = 0;
 	c->started_us = now_us();
@@ -128,7 +131,9 @@ call_reset(struct call *c, struct channel *listener, uint64_t question)
 	c->retry_after = 0;
 	c->rows = c->bytes = 0;
 	c->truncated = c->intended = c->may_have_run = c->alone = 0;
-	c->tries = c->failed = 0;
+	c->tries = c->failed = c->cache_hit = 0;
+	c->kept_from = NULL;
+	c->fills = c->waits_for = NULL;
 }
 
 /* A slice of the sealed ticket as one of our copy of it. */
@@ -268,12 +273,21 @@ finish(struct call *c)
 	}
 }
 
+static void
+conclude(struct call *c)
+{
+	cache_settle(c);
+	finish(c);
+}
+
 void
 call_done(struct call *c)
 {
-	if (c->asked_us != 0)
+	if (c->source != NULL) {
 		c->source_us = now_us() - c->asked_us;
-	finish(c);
+		source_judge(c->source, c);
+	}
+	conclude(c);
 }
 
 void
@@ -283,7 +297,36 @@ call_fail(struct call *c, enum outcome outcome, enum reason reason)
 	c->reason = reason;
 	c->rows = c->bytes = 0;
 	c->truncated = 0;
+	if (outcome == OUTCOME_SOURCE_UNAVAILABLE && source_move_on(c)) {
+		source_judge(c->source, c);
+		call_ask(c);
+		return;
+	}
 	call_done(c);
+}
+
+void
+call_ask(struct call *c)
+{
+	struct source *s = source_choose(c);
+
+	if (s == NULL) {
+		/* Those that were asked have been judged. */
+		c->outcome = OUTCOME_SOURCE_UNAVAILABLE;
+		c->reason = REASON_SOURCE_LOST;
+		c->source_us = now_us() - c->asked_us;
+		conclude(c);
+		return;
+	}
+	if (c->source == NULL)
+		c->asked_us = now_us();
+	c->source = s;
+	c->outcome = OUTCOME_OK;
+	c->reason = REASON_NONE;
+	c->message[0] = '\0';
+	c->retry_after = 0;
+	c->alone = c->tries = c->failed = 0;
+	s->ops->run(s, c);
 }
 
 static void
@@ -292,7 +335,16 @@ run(struct call *c)
 	c->state = CALL_RUNNING;
 	c->asked_us = now_us();
 	c->deadline_ms = c->asked_us / 1000 + c->tool->timeout_ms;
-	c->tool->source->ops->run(c->tool->source, c);
+	switch (cache_begin(c)) {
+	case CACHE_HIT:
+		conclude(c);
+		break;
+	case CACHE_WAIT:
+		break;
+	case CACHE_MISS:
+		call_ask(c);
+		break;
+	}
 }
 
 void
@@ -409,10 +461,16 @@ sweep(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	TAILQ_FOREACH_SAFE(c, &active, entry, next)
-		if (c->deadline_ms <= now && (c->state == CALL_INTENT ||
-		    c->state == CALL_REPORT))
+	TAILQ_FOREACH_SAFE(c, &active, entry, next) {
+		if (c->deadline_ms > now)
+			continue;
+		if (c->state == CALL_INTENT || c->state == CALL_REPORT) {
 			expire(c);
+		} else if (c->waits_for != NULL) {
+			cache_leave(c);
+			call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
+		}
+	}
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->sweep != NULL)
 			s->ops->sweep(s, now);

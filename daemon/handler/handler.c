@@ -15,6 +15,7 @@
 #include "../../common/crypt.h"
 #include "../../common/log.h"
 #include "../../common/ticket.h"
+#include "cache.h"
 #include "source.h"
 
 #define STATUS_MAX	900		/* bytes of status lines */
@@ -284,10 +285,12 @@ send_status(uint64_t id)
 	    "bad tickets %llu, auditd %s\n", (unsigned long long)calls_count(),
 	    calls_active(), outbox_open(), (unsigned long long)bad_tickets,
 	    auditd == NULL ? "away" : "connected");
+	cache_status(&b);
 	whole = b.len;
 	for (i = 0; (s = source_at(i)) != NULL && !b.bad; i++) {
 		(void)buffer_printf(&b, "source %s: ", s->name);
 		s->ops->status(s, &b);
+		(void)buffer_printf(&b, ", breaker %s", breaker_name(s));
 		if (buffer_add_char(&b, '\n') == 0)
 			whole = b.len;
 	}

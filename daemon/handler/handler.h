@@ -29,9 +29,11 @@
 #define REPORT_BYTES_MAX (64 * 1024 * 1024)	/* that active calls may report */
 #define PATTERN_INPUT_MAX (64 * 1024)	/* bytes that a pattern is tried on */
 #define BINDS_MAX	(PARAMS_MAX + ATTRIBUTES_MAX)
+#define PLACES_MAX	8	/* a source and those that stand in for it */
 #define PARAM_NONE	((uint32_t)-1)
 
 struct source;
+struct entry;
 
 struct param {
 	char		*name;
@@ -58,15 +60,26 @@ struct bind {
 	uint32_t	 param;		/* index, PARAM_NONE where of_caller */
 };
 
+/* A source that can answer a tool, and the tool's number there. */
+struct place {
+	struct source	*source;
+	uint32_t	 slot;
+};
+
 struct tool {
 	char		*name;
 	uint32_t	 index;
-	struct source	*source;
-	uint32_t	 slot;		/* among the tools of its source */
+	uint32_t	 nplaces;
+	struct place	 place[PLACES_MAX];	/* the first is its own */
 	char		*sql;
 	uint32_t	 nbinds;
 	struct bind	*binds;
 	int		 writes;
+	uint8_t		 digest[DIGEST_LEN];
+	uint32_t	 cache_ms;	/* 0: its results are not kept */
+	int		 cache_shared;
+	uint32_t	 ninvalidates;
+	uint32_t	*invalidates;	/* numbers of tools */
 	uint32_t	 timeout_ms;
 	uint32_t	 limit_rows;
 	uint32_t	 limit_bytes;
@@ -100,6 +113,10 @@ struct call {
 	uint64_t		 question;
 	uint8_t			 request_id[REQUEST_ID_LEN];
 	const struct tool	*tool;		/* NULL: the ticket was no good */
+	struct source		*source;	/* that is asked; NULL: none yet */
+	uint32_t		 place;		/* of it among the tool's */
+	struct source		*asked[PLACES_MAX];	/* in order */
+	uint32_t		 nasked;
 	struct buffer		 ticket;	/* what follows points into it */
 	struct slice		 tool_name;
 	struct identity		 identity;
@@ -114,6 +131,7 @@ struct call {
 	uint64_t		 asked_us;	/* when the source was asked */
 	uint64_t		 source_us;
 	uint64_t		 deadline_ms;
+	uint64_t		 wait_ms;	/* for a connection, until then */
 	size_t			 reserved;	/* bytes of reports to come */
 	int			 awaited;	/* a report of it is under way */
 	enum outcome		 outcome;
@@ -122,6 +140,10 @@ struct call {
 	uint32_t		 retry_after;
 	uint64_t		 rows, bytes;
 	int			 truncated;
+	int			 cache_hit;
+	const struct source	*kept_from;	/* … and who answered then */
+	struct entry		*fills;		/* of the cache: this call asks for it */
+	struct entry		*waits_for;	/* another call does */
 	int			 intended;	/* an intent was recorded */
 	int			 may_have_run;	/* a write reached the source */
 	int			 alone;		/* not to share a pipeline group */
@@ -136,6 +158,17 @@ int	tools_complete(void);
 const struct tool *tool_find(struct slice name);
 struct source *source_at(uint32_t index);	/* NULL past the last */
 const char *source_name(const struct source *);
+/* The number of a tool among those of a source that can answer it. */
+static inline uint32_t
+tool_slot(const struct tool *t, const struct source *s)
+{
+	uint32_t i = 0;
+
+	while (i + 1 < t->nplaces && t->place[i].source != s)
+		i++;
+	return t->place[i].slot;
+}
+
 
 /* params.c */
 /*
@@ -195,6 +228,8 @@ uint64_t calls_count(void);
 /* What a source says of a call that it ran; call->source_us is set here. */
 void	call_done(struct call *);	/* outcome, reason, message are set */
 void	call_fail(struct call *, enum outcome, enum reason);
+/* Gives it to its source: the cache has nothing for it. */
+void	call_ask(struct call *);
 /* The record of a call is durable, or cannot be. */
 void	call_recorded(void *call, int durable);
 

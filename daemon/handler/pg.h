@@ -117,6 +117,8 @@ void	pg_hold(struct conn *, struct call *);
 void	pg_forget(struct conn *, const struct call *);
 void	op_end(struct conn *, struct op *);
 int	pg_sync(struct conn *);
+/* How the tool's statement stands on this connection. */
+struct pg_statement *pg_statement_of(struct conn *, const struct tool *);
 int	pg_send_prepare(struct conn *, const struct tool *);
 int	pg_send_call(struct conn *, struct call *);
 

@@ -220,6 +220,7 @@ pg_conn_prepared(struct conn *cn)
 	cn->up_ms = now_ms();
 	cn->failed = 0;
 	cn->backoff_ms = 0;
+	source_back(cn->source);
 	log_debug("source %s: connected", cn->source->name);
 }
 

@@ -146,7 +146,7 @@ answer_early(struct conn *cn, struct op *op)
 static void
 refuse_statement(struct conn *cn, const struct tool *t, const char *why)
 {
-	struct pg_statement *st = &cn->statement[t->slot];
+	struct pg_statement *st = pg_statement_of(cn, t);
 
 	st->state = STATEMENT_REFUSED;
 	st->retry_ms = now_ms() + REPREPARE_MS;
@@ -166,7 +166,7 @@ described(struct conn *cn, const struct tool *t, const PGresult *res)
 				    "two of its columns have one name");
 				return;
 			}
-	cn->statement[t->slot].state = STATEMENT_GOOD;
+	pg_statement_of(cn, t)->state = STATEMENT_GOOD;
 }
 
 /* Its table changed under it, or something took it away: prepare it anew. */
@@ -233,7 +233,7 @@ query_ended(struct conn *cn, struct op *op, int repeat)
 static void
 query_result(struct conn *cn, struct op *op, const PGresult *res)
 {
-	struct pg_statement *st = &cn->statement[op->tool->slot];
+	struct pg_statement *st = pg_statement_of(cn, op->tool);
 	struct call *c = op->call;
 
 	switch (PQresultStatus(res)) {
@@ -289,7 +289,7 @@ commit_result(struct conn *cn, struct op *op, PGresult *res)
 static void
 prepare_result(struct conn *cn, struct op *op, const PGresult *res)
 {
-	enum statement_state *state = &cn->statement[op->tool->slot].state;
+	enum statement_state *state = &pg_statement_of(cn, op->tool)->state;
 	int ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 
 	if (op->kind == OP_PREPARE) {
@@ -376,6 +376,7 @@ pg_process(struct conn *cn)
 	PGresult *res;
 	struct op *op;
 
+	source_alive(cn->source);
 	while (!cn->lost && (op = TAILQ_FIRST(&cn->ops)) != NULL) {
 		/*
 		 * Before libpq reads a row of it: rows then come one by one,

@@ -126,12 +126,18 @@ send_config(struct conn *cn, struct call *c, const char *name,
 	return 0;
 }
 
+struct pg_statement *
+pg_statement_of(struct conn *cn, const struct tool *t)
+{
+	return &cn->statement[tool_slot(t, cn->source)];
+}
+
 static void
-statement_name(char *out, size_t size, const struct conn *cn,
+statement_name(char *out, size_t size, struct conn *cn,
     const struct tool *t)
 {
-	(void)snprintf(out, size, "t%u_%u", t->slot,
-	    cn->statement[t->slot].version);
+	(void)snprintf(out, size, "t%u_%u", tool_slot(t, cn->source),
+	    pg_statement_of(cn, t)->version);
 }
 
 static Oid
@@ -144,7 +150,7 @@ oid_of(const struct tool *t, uint32_t i)
 int
 pg_send_prepare(struct conn *cn, const struct tool *t)
 {
-	struct pg_statement *st = &cn->statement[t->slot];
+	struct pg_statement *st = pg_statement_of(cn, t);
 	Oid types[BINDS_MAX];
 	char name[STATEMENT_NAME];
 	uint32_t i;
@@ -188,18 +194,22 @@ send_statement(struct conn *cn, struct call *c)
 static int
 send_timeout(struct conn *cn, struct call *c, int local)
 {
+	uint32_t ms = c->tool->timeout_ms;
 	char text[16];
 
-	if (cn->timeout_ms == (int64_t)c->tool->timeout_ms)
+	if (cn->source->statement_timeout_ms != 0 &&
+	    cn->source->statement_timeout_ms < ms)
+		ms = cn->source->statement_timeout_ms;
+	if (cn->timeout_ms == (int64_t)ms)
 		return 0;
-	(void)snprintf(text, sizeof(text), "%u", c->tool->timeout_ms);
+	(void)snprintf(text, sizeof(text), "%u", ms);
 	if (local)
 		return send_config(cn, c, "statement_timeout", text, 1);
 	/* A group of its own: an error behind it must not take it back. */
 	if (pg_sync(cn) == -1 ||
 	    send_config(cn, NULL, "statement_timeout", text, 0) == -1)
 		return -1;
-	cn->timeout_ms = c->tool->timeout_ms;
+	cn->timeout_ms = ms;
 	return pg_sync(cn);
 }
 

@@ -54,8 +54,9 @@ fill(struct msg_audit_call *m, const struct call *c)
 	m->reason = (uint8_t)c->reason;
 	m->identity = c->identity;
 	m->tool = c->tool_name;
-	m->source = slice_of(c->asked_us != 0 && c->tool != NULL ?
-	    source_name(c->tool->source) : "");
+	m->source = slice_of(c->kept_from != NULL ?
+	    source_name(c->kept_from) : c->source != NULL ?
+	    source_name(c->source) : "");
 	m->params = slice_of("");
 	/* What does not fit its parameter is nothing that can be shown. */
 	if (c->outcome != OUTCOME_INVALID_INPUT ||
@@ -76,7 +77,7 @@ fill(struct msg_audit_call *m, const struct call *c)
 	m->rows = c->rows;
 	m->bytes = c->bytes;
 	m->truncated = c->truncated;
-	m->cache_hit = 0;
+	m->cache_hit = c->cache_hit;
 	m->intended = c->intended;
 }
 

@@ -22,6 +22,24 @@ struct source_ops {
 	void	(*status)(struct source *, struct buffer *);
 };
 
+/* breaker.c: which source is asked. */
+#define BREAKER_AFTER	5	/* failures in a row */
+#define BREAKER_MIN_MS	1000
+#define BREAKER_MAX_MS	16000
+
+enum breaker_state {
+	BREAKER_CLOSED,
+	BREAKER_OPEN,		/* not asked until until_ms */
+	BREAKER_HALF_OPEN	/* one call tries it */
+};
+
+struct breaker {
+	enum breaker_state	 state;
+	uint32_t		 failures;	/* in a row */
+	uint32_t		 pause_ms;
+	uint64_t		 until_ms;
+};
+
 struct session {
 	char	*name;
 	char	*value;		/* "claim.tenant" */
@@ -34,14 +52,31 @@ struct source {
 	uint32_t		 connections;
 	uint32_t		 timeout_ms;
 	uint32_t		 connect_timeout_ms;
+	uint32_t		 statement_timeout_ms;	/* 0: the tool's */
+	uint32_t		 pool_wait_ms;	/* 0: the tool's timeout */
+	char			*fallback_name;	/* who stands in for it, or "" */
 	int			 writes;
 	uint32_t		 nsessions;
 	struct session		 session[SESSIONS_MAX];
 	uint32_t		 ntools;
 	struct tool		*tools[TOOLS_MAX];	/* by slot */
+	struct breaker		 breaker;
+	uint64_t		 alive_us;	/* when it last said anything */
 	const struct source_ops	*ops;
 	void			*state;
 };
+
+/* The source that is to answer, from c->place on; NULL: none may be asked now,
+ * c->retry_after is set. */
+struct source *source_choose(struct call *);
+/* The one that was asked is down: 1 where another may be (c->place is it). */
+int	source_move_on(struct call *);
+/* What the end of a call that it was given says of it. */
+void	source_judge(struct source *, const struct call *);
+/* It said something; it can be reached again. */
+void	source_alive(struct source *);
+void	source_back(struct source *);
+const char *breaker_name(const struct source *);
 
 extern const struct source_ops source_sqlite_ops;
 extern const struct source_ops source_postgres_ops;

@@ -64,7 +64,7 @@ may_come_up(struct source *s)
 static int
 statement_usable(struct conn *cn, const struct tool *t)
 {
-	struct pg_statement *st = &cn->statement[t->slot];
+	struct pg_statement *st = pg_statement_of(cn, t);
 
 	if (st->state == STATEMENT_REFUSED && now_ms() >= st->retry_ms)
 		st->state = STATEMENT_NONE;
@@ -78,7 +78,7 @@ statement_usable(struct conn *cn, const struct tool *t)
 static void
 unusable(struct conn *cn, struct call *c)
 {
-	if (cn->statement[c->tool->slot].state == STATEMENT_ASKED) {
+	if (pg_statement_of(cn, c->tool)->state == STATEMENT_ASKED) {
 		c->retry_after = 1;
 		call_fail(c, OUTCOME_SOURCE_UNAVAILABLE, REASON_SOURCE_LOST);
 	} else {
@@ -95,7 +95,7 @@ give(struct conn *cn, struct call *c)
 		unusable(cn, c);
 		return;
 	}
-	if (cn->statement[c->tool->slot].state == STATEMENT_ASKED)
+	if (pg_statement_of(cn, c->tool)->state == STATEMENT_ASKED)
 		c->alone = 1;
 	cn->calls++;
 	cn->writes += c->tool->writes != 0;
@@ -114,6 +114,8 @@ pg_wait(struct source *s, struct call *c)
 {
 	struct postgres *p = s->state;
 
+	c->wait_ms = s->pool_wait_ms == 0 ? c->deadline_ms :
+	    now_ms() + s->pool_wait_ms;
 	p->nwaiting++;
 	TAILQ_INSERT_TAIL(&p->waiting, c, queue_entry);
 }
@@ -254,7 +256,7 @@ expire_waiting(struct source *s, uint64_t now)
 	for (i = 0; i < s->connections; i++)
 		up |= p->conns[i].state == CONN_UP;
 	TAILQ_FOREACH_SAFE(c, &p->waiting, queue_entry, next) {
-		if (c->deadline_ms > now)
+		if (c->deadline_ms > now && c->wait_ms > now)
 			continue;
 		TAILQ_REMOVE(&p->waiting, c, queue_entry);
 		p->nwaiting--;

@@ -237,7 +237,7 @@ file_failed(int code)
 static void
 prepare_tool(struct source *s, struct lite *l, const struct tool *t)
 {
-	struct statement *to = &l->statement[t->slot];
+	struct statement *to = &l->statement[tool_slot(t, s)];
 	sqlite3 *db = t->writes ? l->write : l->read;
 	sqlite3_stmt *st = NULL;
 	const char *tail = NULL, *why;
@@ -473,7 +473,7 @@ static struct statement *
 statement_of(struct source *s, struct call *c)
 {
 	struct lite *l = s->state;
-	struct statement *to = &l->statement[c->tool->slot];
+	struct statement *to = &l->statement[tool_slot(c->tool, s)];
 
 	if (to->st == NULL)
 		open_all(s, l);

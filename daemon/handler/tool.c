@@ -3,6 +3,7 @@
 /* The tools and sources of this handler, as the parent gave them. */
 
 #include "../../common/log.h"
+#include "cache.h"
 #include "source.h"
 
 static struct source *sources;
@@ -81,6 +82,9 @@ configure_source(const struct frame *f)
 	s->connections = m.connections == 0 ? 1 : m.connections;
 	s->timeout_ms = m.timeout_ms;
 	s->connect_timeout_ms = m.connect_timeout_ms;
+	s->statement_timeout_ms = m.statement_timeout_ms;
+	s->pool_wait_ms = m.pool_wait_ms;
+	s->fallback_name = slice_dup(m.fallback);
 	s->writes = m.writes;
 	s->ops = s->kind == SOURCE_SQLITE ? &source_sqlite_ops :
 	    &source_postgres_ops;
@@ -92,10 +96,59 @@ configure_source(const struct frame *f)
 	}
 	s->nsessions = m.sessions;
 	explicit_bzero(&m, sizeof(m));
-	if (s->name == NULL || s->target == NULL || s->timeout_ms == 0 ||
+	if (s->name == NULL || s->target == NULL ||
+	    s->fallback_name == NULL || s->timeout_ms == 0 ||
 	    s->connect_timeout_ms == 0)
 		return -1;
 	nsources++;
+	return 0;
+}
+
+static struct source *
+source_named(struct slice name)
+{
+	uint32_t i;
+
+	for (i = 0; i < nsources; i++)
+		if (slice_is(name, sources[i].name))
+			return &sources[i];
+	return NULL;
+}
+
+/* Its source and, where it only reads, those that stand in for that one. */
+static int
+add_places(struct tool *t, struct source *s)
+{
+	struct place *p;
+
+	for (; s != NULL && t->nplaces < PLACES_MAX;
+	    s = source_named(slice_of(s->fallback_name))) {
+		if (s->ntools == TOOLS_MAX)
+			return -1;
+		p = &t->place[t->nplaces++];
+		p->source = s;
+		p->slot = s->ntools;
+		s->tools[s->ntools++] = t;
+		if (t->writes)
+			break;
+	}
+	return 0;
+}
+
+static int
+add_invalidates(struct tool *t, const struct msg_conf_tool *m)
+{
+	uint32_t i;
+
+	t->invalidates = calloc(m->invalidates + 1, sizeof(*t->invalidates));
+	if (t->invalidates == NULL)
+		return -1;
+	for (i = 0; i < m->invalidates; i++) {
+		if (m->invalidate[i] >= tools_expected)
+			return -1;
+		t->invalidates[i] = m->invalidate[i];
+	}
+	t->ninvalidates = m->invalidates;
 	return 0;
 }
 
@@ -116,25 +169,24 @@ static int
 configure_tool(const struct frame *f)
 {
 	static struct msg_conf_tool m;
-	struct source *s = NULL;
+	struct source *s;
 	struct tool *t;
 	uint32_t i;
 
 	if (params_left > 0 || ntools == tools_expected ||
-	    get_conf_tool(f, &m) == -1)
-		return -1;
-	for (i = 0; i < nsources; i++)
-		if (slice_is(m.source, sources[i].name))
-			s = &sources[i];
-	if (s == NULL)
+	    nsources != sources_expected || get_conf_tool(f, &m) == -1 ||
+	    (s = source_named(m.source)) == NULL)
 		return -1;
 	t = &tools[ntools];
 	t->index = ntools;
 	t->name = slice_dup(m.name);
 	t->sql = slice_dup(m.sql);
-	t->source = s;
-	t->slot = s->ntools;
 	t->writes = m.writes;
+	memcpy(t->digest, m.digest, sizeof(t->digest));
+	t->cache_ms = m.cache_ms;
+	t->cache_shared = m.cache_shared;
+	if (add_places(t, s) == -1 || add_invalidates(t, &m) == -1)
+		return -1;
 	t->timeout_ms = m.timeout_ms == 0 ? s->timeout_ms : m.timeout_ms;
 	t->limit_rows = m.limit_rows == 0 ? RESULT_ROWS_DEFAULT : m.limit_rows;
 	t->limit_bytes = m.limit_bytes == 0 ? RESULT_BYTES_DEFAULT :
@@ -149,7 +201,6 @@ configure_tool(const struct frame *f)
 		if (configure_bind(&t->binds[i], m.bind[i]) == -1)
 			return -1;
 	params_left = m.params;
-	s->tools[s->ntools++] = t;
 	ntools++;
 	return 0;
 }
@@ -183,6 +234,8 @@ tools_configure(const struct frame *f)
 	switch (f->type) {
 	case MSG_CONF_HANDLER:
 		return configure_house(f);
+	case MSG_CONF_GENERATIONS:
+		return cache_generations(f->fd);
 	case MSG_CONF_SOURCE:
 		return configure_source(f);
 	case MSG_CONF_TOOL:

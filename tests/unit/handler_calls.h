@@ -68,7 +68,8 @@ tool_make(struct source *s, const char *name, const char *sql)
 	assert_non_null(t);
 	t->name = own(name);
 	t->sql = own(sql);
-	t->source = s;
+	t->nplaces = 1;
+	t->place[0].source = s;
 	t->binds = calloc(BINDS_MAX, sizeof(*t->binds));
 	t->params = calloc(PARAMS_MAX, sizeof(*t->params));
 	assert_non_null(t->binds);
@@ -77,7 +78,7 @@ tool_make(struct source *s, const char *name, const char *sql)
 	t->limit_rows = RESULT_ROWS_DEFAULT;
 	t->limit_bytes = RESULT_BYTES_DEFAULT;
 	if (s != NULL) {
-		t->slot = s->ntools;
+		t->place[0].slot = s->ntools;
 		s->tools[s->ntools++] = t;
 	}
 	return t;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/parse.y daemon/input.c daemon/config.c daemon/declare.c daemon/issuer.c daemon/check.c daemon/check_param.c daemon/sqlscan.c daemon/toolspec.c daemon/secret.c */
+/* link: daemon/parse.y daemon/input.c daemon/config.c daemon/declare.c daemon/issuer.c daemon/check.c daemon/check_param.c daemon/check_cache.c daemon/sqlscan.c daemon/toolspec.c daemon/secret.c */
 
 /*
  * pontifex.conf(5): what the contract's files become; a table of mistakes,
@@ -808,7 +808,6 @@ the_production_configuration_loads(void **state)
 {
 	static const char *const pending[] = {
 		"c:13: redis", "c:34: sink syslog",
-		"c:41: fallback", "c:60: cache"
 	};
 	const struct text_item *item;
 	struct config *c;
@@ -894,10 +893,10 @@ every_word_of_the_grammar_parses(void **state)
 	    "\tcheckpoint to \"c\"\n\tpostgres from credential \"dsn\"\n}\n"
 	    "source file postgres {\n\tdsn from file \"dsn\"\n"
 	    "\tpool wait 1s\n\tconnect timeout 250ms\n"
-	    "\tstatement timeout 2m\n\tconnections 64\n}\n"
+	    "\tstatement timeout 2s\n\tconnections 64\n}\n"
 	    "tool tool {\n\tdescription \"a \\\"b\\\" \\\\ \\n\"\n"
 	    "\tscope \"shop:a:read\"\n\tsource file\n"
-	    "\tcache shared 1d\n\tinvalidates other, \"third\"\n"
+	    "\tcache shared 1d\n"
 	    "\tpage by id\n\texamples \"one\",\n\t\t# and\n\t\t\"two\"\n"
 	    "\tlimit bytes 64K\n\ttimeout 1500ms\n"
 	    "\tparam limit integer default -5 { minimum -10 maximum +10 }\n"
@@ -910,7 +909,12 @@ every_word_of_the_grammar_parses(void **state)
 	    "\tparam u uuid default \"01234567-89ab-cdef-0123-456789ABCDEF\"\n"
 	    "\tparam n number default 007.50 { minimum 0 }\n"
 	    "\tsql \"SELECT :limit, :string, :enum, :e2, :b, :d, :ts, :u, :n\"\n"
-	    "}\n";
+	    "}\n"
+	    "tool kept {\n\tdescription \"d\"\n\tscope \"shop:a:read\"\n"
+	    "\tsource file\n\tcache 1s\n\tsql \"SELECT 1\"\n}\n"
+	    "tool writer {\n\tdescription \"d\"\n\tscope \"shop:a:write\"\n"
+	    "\tsource file\n\twrites\n\tinvalidates tool, \"kept\"\n"
+	    "\tsql \"SELECT 1\"\n}\n";
 	struct config *c;
 	struct tool_conf *t;
 	struct param_conf *p;
@@ -947,7 +951,13 @@ every_word_of_the_grammar_parses(void **state)
 	assert_string_equal(config_source(c, "file")->dsn.name, in_dir("dsn"));
 	TAILQ_FOREACH(item, &c->not_in_force, entry)
 		pending++;
-	assert_int_equal(pending, 9);
+	assert_int_equal(pending, 5);
+	assert_int_equal(TAILQ_FIRST(&c->sources)->statement_timeout_ms, 2000);
+	assert_int_equal(TAILQ_FIRST(&c->sources)->pool_wait_ms, 1000);
+	assert_int_equal(t->cache_ms, 86400000);
+	assert_true(t->cache_shared);
+	assert_string_equal(TAILQ_FIRST(&TAILQ_NEXT(TAILQ_NEXT(t, entry),
+	    entry)->invalidates)->text, "tool");
 	config_free(c);
 }
 
