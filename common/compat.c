@@ -14,6 +14,7 @@
 #ifdef __linux__
 
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -70,6 +71,22 @@ peer_user(int fd, uid_t *uid)
 	return 0;
 }
 
+int
+shared_memory(size_t bytes)
+{
+	int fd;
+
+	if ((fd = memfd_create("pontifexd", MFD_CLOEXEC |
+	    MFD_ALLOW_SEALING)) == -1)
+		return -1;
+	if (ftruncate(fd, (off_t)bytes) == -1 || fcntl(fd, F_ADD_SEALS,
+	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 void
 die_with_parent(void)
 {
@@ -85,6 +102,7 @@ getopt_again(void)
 #else	/* OpenBSD */
 
 #include <sys/event.h>
+#include <sys/mman.h>
 
 #include <libgen.h>
 #include <limits.h>
@@ -138,6 +156,22 @@ peer_user(int fd, uid_t *uid)
 	gid_t gid;
 
 	return getpeereid(fd, uid, &gid);
+}
+
+int
+shared_memory(size_t bytes)
+{
+	char name[] = "/tmp/pontifexd.XXXXXXXXXX";
+	int fd;
+
+	if ((fd = shm_mkstemp(name)) == -1)
+		return -1;
+	if (shm_unlink(name) == -1 || ftruncate(fd, (off_t)bytes) == -1 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 void

@@ -34,6 +34,13 @@ int	peer_user(int fd, uid_t *uid);
 /* Lets the kernel end this process when its parent ends (Linux; else nothing). */
 void	die_with_parent(void);
 
+/*
+ * Memory of so many bytes that processes share by descriptor, for mmap(2);
+ * -1 with errno.  Who has it cannot change its size (Linux: sealed; OpenBSD:
+ * whoever maps it closes the descriptor).
+ */
+int	shared_memory(size_t bytes);
+
 /* Lets getopt(3) begin again with another argv. */
 void	getopt_again(void);
 

@@ -314,7 +314,7 @@ keep(struct entry *e, const struct call *c)
 	e->bytes = c->bytes;
 	e->truncated = c->truncated;
 	e->source = c->source;
-	e->expires_ms = now_ms() + c->tool->cache_ms;
+	e->expires_ms = now_ms() + e->tool->cache_ms;
 	return 0;
 }
 

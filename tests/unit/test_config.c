@@ -913,7 +913,7 @@ every_word_of_the_grammar_parses(void **state)
 	    "tool kept {\n\tdescription \"d\"\n\tscope \"shop:a:read\"\n"
 	    "\tsource file\n\tcache 1s\n\tsql \"SELECT 1\"\n}\n"
 	    "tool writer {\n\tdescription \"d\"\n\tscope \"shop:a:write\"\n"
-	    "\tsource file\n\twrites\n\tinvalidates tool, \"kept\"\n"
+	    "\tsource file\n\twrites\n\tinvalidates \"tool\", kept\n"
 	    "\tsql \"SELECT 1\"\n}\n";
 	struct config *c;
 	struct tool_conf *t;
