@@ -15,9 +15,10 @@
 #include "../common/crypt.h"
 #include "../common/json.h"
 #include "../common/log.h"
+#include "../common/redact.h"
 #include "auditd.h"
 
-#define KEY_FILE	"redact.key"
+#define KEY_FILE	REDACT_KEY_FILE
 
 static uint8_t key[KEY_LEN];
 
@@ -46,9 +47,7 @@ arguments_key(int dir)
 			rc = 0;
 	} else if (n == -1) {
 		log_errno("cannot read %s", KEY_FILE);
-	} else if ((n == 2 * KEY_LEN || (n == 2 * KEY_LEN + 1 &&
-	    text[2 * KEY_LEN] == '\n')) &&
-	    hex_decode(key, KEY_LEN, text, 2 * KEY_LEN) == 0) {
+	} else if (redact_key(key, text, (size_t)n) == 0) {
 		rc = 0;
 	} else {
 		log_warn("%s: not a key of %d hex digits", KEY_FILE,
@@ -87,18 +86,16 @@ write_hash(struct buffer *b, struct slice value)
 {
 	static struct json j;
 	struct buffer text;
-	uint8_t mac[DIGEST_LEN];
 
 	buffer_init(&text, BODY_MAX + 1);
+	(void)buffer_add_char(b, '"');
 	if (json_parse(&j, value.ptr, value.len) == 0 &&
 	    json_is(&j, 0, JSON_STRING) && json_string(&j, 0, &text) == 0)
-		hmac_sha256(key, text.data == NULL ? (const void *)"" :
-		    text.data, text.len, mac);
+		(void)redact_write(b, key, text.data == NULL ?
+		    (const void *)"" : text.data, text.len);
 	else
-		hmac_sha256(key, value.ptr, value.len, mac);
+		(void)redact_write(b, key, value.ptr, value.len);
 	buffer_freezero(&text);
-	(void)buffer_add_cstr(b, "\"hmac-sha256:");
-	(void)buffer_add_hex(b, mac, sizeof(mac));
 	(void)buffer_add_char(b, '"');
 }
 

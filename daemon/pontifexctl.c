@@ -32,7 +32,8 @@ usage(void)
 	    "[-i id] [-E env]\n"
 	    "       pontifexctl key list [-F keyfile]\n"
 	    "       pontifexctl key revoke [-F keyfile] id\n"
-	    "       pontifexctl audit tail|verify [-j dir]\n"
+	    "       pontifexctl audit tail|search|report|export|verify|hash "
+	    "[option ...]\n"
 	    "       pontifexctl [-s socket] token explain < token\n");
 	return CTL_USAGE;
 }

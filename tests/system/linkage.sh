@@ -27,7 +27,7 @@ check() { # FILE LIBRARY...
 	is "$file links nothing that its role does not need" '' "$extra"
 }
 check pontifexd libseccomp
-check pontifexctl
+check pontifexctl libpq
 check libexec/listener libseccomp
 check libexec/authd libseccomp
 check libexec/handler libseccomp libpq libsqlite3

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* link: auditd/journal.c daemon/ctl_audit.c */
+/* link: auditd/journal.c daemon/ctl_audit.c daemon/ctl_trail.c daemon/ctl_filter.c */
+/* link: daemon/ctl_postgres.c daemon/ctl_show.c daemon/ctl_tail.c daemon/ctl_search.c */
+/* link: daemon/ctl_report.c daemon/ctl_export.c daemon/ctl_hash.c daemon/ctl_verify.c */
+/* link: daemon/ctl_chain.c daemon/ctl_proof.c daemon/secret.c */
 
 /*
  * The text of a record and what `audit verify' says of a journal that was
@@ -86,6 +89,17 @@ ctl(const char *command, const char *count)
 	close(fd);
 	unlink(path);
 	return rc;
+}
+
+/* What the command says at last. */
+static const char *
+verdict(void)
+{
+	char *at, *last = output;
+
+	for (at = output; (at = strchr(at, '\n')) != NULL && at[1] != '\0';)
+		last = ++at;
+	return last;
 }
 
 static void
@@ -402,7 +416,7 @@ verify_names_the_first_bad_record(void **state)
 	(void)state;
 	make_journal(0);
 	assert_int_equal(ctl("verify", NULL), 0);
-	assert_string_equal(output, "audit verify: ok, 6 records\n");
+	assert_string_equal(verdict(), "audit verify: ok, 6 records\n");
 	data = read_file(ONLY, &len);
 	assert_int_equal(split(data, len, lines), RECORDS);
 	buffer_init(&b, 1 << 20);
@@ -418,7 +432,7 @@ verify_names_the_first_bad_record(void **state)
 		snprintf(want, sizeof(want),
 		    "audit verify: FAILED: segment %s %s: ", ONLY,
 		    cases[i].where);
-		if (strncmp(output, want, strlen(want)) != 0 ||
+		if (strncmp(verdict(), want, strlen(want)) != 0 ||
 		    strstr(output, cases[i].why) == NULL)
 			fail_msg("%s: wanted %s…%s, got %s", cases[i].what,
 			    want, cases[i].why, output);
@@ -476,7 +490,7 @@ a_folder_that_is_no_journal_fails(void **state)
 	(void)state;
 	strlcpy(save, dir, sizeof(save));
 	assert_int_equal(ctl("verify", NULL), 0);
-	assert_string_equal(output, "audit verify: ok, 0 records\n");
+	assert_string_equal(verdict(), "audit verify: ok, 0 records\n");
 	assert_int_equal(ctl("erase", NULL), CTL_USAGE);
 	assert_int_equal(ctl("tail", "0"), CTL_USAGE);
 	assert_int_equal(ctl("tail", "x"), CTL_USAGE);
@@ -504,7 +518,7 @@ tail_shows_the_last_records_and_steers_no_terminal(void **state)
 		n++;
 	assert_int_equal(n, 3);
 	assert_non_null(strstr(output, " 7 call ok tool=order_lookup"));
-	assert_non_null(strstr(output, "owner=?[2J?2J? end"));
+	assert_non_null(strstr(output, "owner=\"?[2J?2J? end\""));
 	assert_null(strchr(output, '\x1b'));
 	assert_null(strstr(output, "\xc2\x9b"));
 }
