@@ -30,6 +30,7 @@
 #define DRAIN_PATIENCE	(256ULL << 20)	/* bytes, where no limit is given */
 #define GROUP_WAIT_US	400	/* a group waits so long for calls that end */
 #define GROUP_RECENT_MS	2	/* a call that old may not end soon */
+#define KEEP_EVERY_MS	3600000ULL
 #define GROUP_LOOK	64	/* calls that are looked at */
 
 struct peer {
@@ -50,6 +51,11 @@ static struct {
 	char			*digest;
 	uint64_t		 limit;
 	uint64_t		 segment;
+	uint64_t		 keep_s;
+	uint32_t		 checkpoint_records;
+	uint32_t		 checkpoint_ms;
+	char			*checkpoint[CHECKPOINTS_MAX];
+	size_t			 checkpoints;
 	enum audit_failure	 on_failure;
 } conf;
 static struct join_tool *tools;
@@ -63,14 +69,31 @@ static size_t ndue, due_max;
 static struct event *sweep_timer;
 static struct event *end_timer;
 static struct event *group_timer;
+static struct event *checkpoint_timer;
+static uint64_t kept_ms;	/* when old segments were looked for */
 static uint64_t group_since_us;	/* 0: no group waits */
 static uint64_t end_ms;
-static uint64_t lost;		/* records that were let go (continue) */
+static uint64_t lost;		/* records that were let go (continue) … */
+static uint64_t lost_total;	/* … also those that were told since */
 static int over_limit;
 static int drains;		/* Postgres is configured */
 static int ending;
 
 /* ---- configuration ----------------------------------------------------- */
+
+static int
+configure_checkpoints(const struct msg_conf_auditd *m)
+{
+	uint32_t i;
+
+	conf.checkpoint_records = m->checkpoint_records;
+	conf.checkpoint_ms = m->checkpoint_ms;
+	for (i = 0; i < m->checkpoints; i++)
+		if ((conf.checkpoint[i] = slice_dup(m->checkpoint[i])) == NULL)
+			return -1;
+	conf.checkpoints = m->checkpoints;
+	return 0;
+}
 
 static int
 configure(const struct frame *f)
@@ -79,7 +102,8 @@ configure(const struct frame *f)
 	struct msg_conf_auditd m;
 
 	if (f->type == MSG_CONF_AUDITD) {
-		if (conf.path != NULL || get_conf_auditd(f, &m) == -1)
+		if (conf.path != NULL || get_conf_auditd(f, &m) == -1 ||
+		    configure_checkpoints(&m) == -1)
 			return -1;
 		conf.namespace = slice_dup(m.namespace);
 		conf.node = slice_dup(m.node);
@@ -88,6 +112,7 @@ configure(const struct frame *f)
 		conf.digest = slice_dup(m.config_digest);
 		conf.limit = m.limit;
 		conf.segment = m.segment;
+		conf.keep_s = m.keep_s;
 		conf.on_failure = (enum audit_failure)m.on_failure;
 		tools_max = m.tools;
 		tools = calloc(tools_max + 1, sizeof(*tools));
@@ -223,18 +248,46 @@ tell_lost(void)
 	lost = 0;
 }
 
+/* A checkpoint stands behind the records that it speaks for. */
+static void
+add_checkpoint(void)
+{
+	uint8_t hash[DIGEST_LEN];
+	const char *detail;
+	uint64_t seq;
+
+	if (!checkpoint_due(journal_group_records(journal), now_ms()))
+		return;
+	seq = journal_tip(journal, hash);
+	if ((detail = checkpoint_make(seq, hash)) != NULL)
+		join_event("checkpoint", detail);
+}
+
+static int
+commit_group(void)
+{
+	size_t records = journal_group_records(journal);
+	int durable;
+
+	add_checkpoint();
+	durable = journal_commit(journal) == 0;
+	checkpoint_settled(durable, records, now_ms());
+	return durable;
+}
+
 static void
 commit(void)
 {
 	size_t i, bytes = journal_grouped(journal);
 	size_t records = journal_group_records(journal);
-	int durable = journal_commit(journal) == 0;
+	int durable = commit_group();
 
 	if (!durable && conf.on_failure == FAILURE_CONTINUE) {
 		if (lost == 0)
 			log_warn("calls are served without a record: audit is "
 			    "set to continue on failure");
 		lost += records;
+		lost_total += records;
 	}
 	if (!durable && conf.on_failure == FAILURE_STOP && !child.stop) {
 		log_warn("stopping: audit is set to stop on failure");
@@ -246,7 +299,7 @@ commit(void)
 		answer(due[i], durable ||
 		    conf.on_failure == FAILURE_CONTINUE);
 	ndue = 0;
-	if (durable && records > 0) {
+	if (durable) {
 		drain_kick(bytes);
 		tell_lost();
 	}
@@ -287,11 +340,62 @@ group_waits(void)
 
 /* Its end is a turn of the loop, and that commits. */
 static void
-on_group_timer(evutil_socket_t fd, short what, void *arg)
+on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
+}
+
+static void
+arm_checkpoint(void)
+{
+	uint64_t at = checkpoint_at_ms(), now = now_ms(), ms;
+	struct timeval pause;
+
+	if (at == 0 || event_pending(checkpoint_timer, EV_TIMEOUT, NULL))
+		return;
+	ms = at > now ? at - now : 1;
+	/* One that failed is tried again in a while. */
+	if (journal_failed(journal) && ms < SWEEP_MS)
+		ms = SWEEP_MS;
+	pause.tv_sec = (time_t)(ms / 1000);
+	pause.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	(void)event_add(checkpoint_timer, &pause);
+}
+
+/* What is told of removed segments must be durable before they go. */
+static int
+tell_removed(const char *detail)
+{
+	uint64_t before = journal_seq(journal);
+
+	join_event("removed", detail);
+	checkpoint_force();
+	commit();
+	return journal_seq(journal) > before ? 0 : -1;
+}
+
+static void
+remove_old(void)
+{
+	uint64_t now = now_ms();
+
+	if (conf.keep_s == 0 || ending ||
+	    (kept_ms != 0 && now - kept_ms < KEEP_EVERY_MS))
+		return;
+	kept_ms = now;
+	keep_run(journal_dir(journal), conf.keep_s,
+	    drains ? drain_seq() : UINT64_MAX, tell_removed);
+}
+
+static void
+on_checkpoint_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	remove_old();
 }
 
 static void
@@ -309,11 +413,12 @@ turn(void)
 			if (peers[i].channel != NULL &&
 			    peers[i].role == ROLE_AUTHD)
 				channel_drain(peers[i].channel);
-	if ((ndue > 0 || journal_group_records(journal) > 0) &&
-	    !group_waits()) {
+	if ((ndue > 0 || journal_group_records(journal) > 0 ||
+	    checkpoint_due(0, now_ms())) && !group_waits()) {
 		group_since_us = 0;
 		commit();
 	}
+	arm_checkpoint();
 	/* Nothing ticks while nothing is open. */
 	if (join_pending() > 0 && !event_pending(sweep_timer, EV_TIMEOUT, NULL))
 		(void)event_add(sweep_timer, &sweep_pause);
@@ -519,10 +624,16 @@ start_event(void)
 static int
 prepare(void)
 {
+	struct checkpoint_conf cc = {
+		.node = conf.node, .records = conf.checkpoint_records,
+		.ms = conf.checkpoint_ms, .path = conf.checkpoint,
+		.paths = conf.checkpoints,
+	};
 	struct drain_conf dc = {
 		.base = child.base, .dsn = conf.dsn, .node = conf.node,
 		.durable = durable_seq,
 	};
+	static const struct timeval at_once = { 0, 0 };
 	size_t bytes;
 
 	if (conf.path == NULL || ntools != tools_max)
@@ -539,7 +650,9 @@ prepare(void)
 	join_init(&join, now_ms());
 	if (open_journal() == -1)
 		return -1;
-	dc.dir = journal_dir(journal);
+	cc.dir = dc.dir = journal_dir(journal);
+	if (checkpoint_open(&cc) == -1)
+		return -1;
 	dc.patience = conf.limit != 0 ? conf.limit / 4 : DRAIN_PATIENCE;
 	if (drain_open(&dc) == -1)
 		return -1;
@@ -550,13 +663,17 @@ prepare(void)
 		log_warn("audit is set to continue on failure: calls may be "
 		    "served without a record");
 	sweep_timer = evtimer_new(child.base, on_sweep, NULL);
-	group_timer = evtimer_new(child.base, on_group_timer, NULL);
-	if (sweep_timer == NULL)
+	group_timer = evtimer_new(child.base, on_timer, NULL);
+	checkpoint_timer = evtimer_new(child.base, on_checkpoint_timer, NULL);
+	if (sweep_timer == NULL || group_timer == NULL ||
+	    checkpoint_timer == NULL ||
+	    event_add(checkpoint_timer, &at_once) == -1)
 		return -1;
 	start_event();
+	checkpoint_force();
 	bytes = journal_grouped(journal);
 	/* A journal that can't be written is no start. */
-	if (journal_commit(journal) == -1)
+	if (!commit_group())
 		return conf.on_failure == FAILURE_CONTINUE ? 0 : -1;
 	join_settled(1);
 	drain_kick(bytes);
@@ -571,6 +688,7 @@ confine(void)
 	sandbox_needs_init(&needs);
 	sandbox_path(&needs, conf.path, SANDBOX_WRITE);
 	drain_needs(&needs);
+	checkpoint_needs(&needs);
 	return sandbox_enter(ROLE_AUDITD, &needs);
 }
 
@@ -579,18 +697,27 @@ confine(void)
 static int
 control(const struct frame *f)
 {
-	char text[512];
+	static const char *const modes[FAILURE_MAX] = {
+		[FAILURE_REFUSE] = "refuse", [FAILURE_STOP] = "stop",
+		[FAILURE_CONTINUE] = "continue",
+	};
+	char text[1024];
 	int n;
 
 	if (f->type != MSG_STATUS_ASK)
 		return -1;
 	n = snprintf(text, sizeof(text),
-	    "audit_state %s\naudit_seq %llu\naudit_pending %zu\n"
+	    "audit_state %s\naudit_on_failure %s\naudit_seq %llu\n"
+	    "audit_checkpoint_seq %llu\naudit_checkpoint %.200s\n"
+	    "audit_pending %zu\n"
 	    "audit_undrained_bytes %llu\naudit_lost %llu\n"
 	    "postgres_state %s\npostgres_seq %llu\npostgres_rejected %llu\n",
 	    journal_failed(journal) ? "failed" : over_limit ? "full" : "ok",
-	    (unsigned long long)journal_seq(journal), join_pending(),
-	    (unsigned long long)drain_backlog(), (unsigned long long)lost,
+	    modes[conf.on_failure], (unsigned long long)journal_seq(journal),
+	    (unsigned long long)checkpoint_seq(), checkpoint_state(),
+	    join_pending(),
+	    (unsigned long long)drain_backlog(),
+	    (unsigned long long)lost_total,
 	    drain_state(), (unsigned long long)drain_seq(),
 	    (unsigned long long)drain_rejected());
 	if (n < 0 || (size_t)n >= sizeof(text))
@@ -636,6 +763,7 @@ begin_end(void)
 	join_finish(now_ms());
 	turn();
 	join_event("stop", NULL);
+	checkpoint_force();
 	turn();
 	drain_hurry();
 	end_ms = now_ms() + DRAIN_END_MS;
@@ -656,6 +784,7 @@ main(void)
 
 	rc = child_main(ROLE_AUDITD, &ops);
 	drain_close();
+	checkpoint_close();
 	journal_close(journal);
 	return rc;
 }

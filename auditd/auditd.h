@@ -23,7 +23,7 @@
 #include "../common/segment.h"
 
 #define SEGMENT_DEFAULT	(64ULL << 20)	/* bytes after which a segment ends */
-#define SEGMENT_MIN	4096		/* bytes; tests make small ones */
+#define SEGMENT_MIN	AUDIT_SEGMENT_MIN
 #define GROUP_MAX	(8U << 20)	/* bytes of one group commit */
 #define PENDING_MAX	65536		/* decisions whose outcome is awaited */
 #define SEEN_MAX	32768		/* ids of each of two generations */
@@ -84,6 +84,8 @@ int	 journal_failed(const struct journal *);
 int	 journal_dir(const struct journal *);
 /* The last record's hash. */
 void	 journal_hash(const struct journal *, uint8_t [DIGEST_LEN]);
+/* Of the last record that was appended, durable or not: its number. */
+uint64_t journal_tip(const struct journal *, uint8_t hash[DIGEST_LEN]);
 /*
  * Goes on behind seq, whose hash this is, where the journal ends earlier (its
  * end was cut off, but Postgres has it): numbers are never given twice.
@@ -131,6 +133,45 @@ void	 arguments_set_key(const uint8_t [KEY_LEN]);
  * are not recorded (nothing is appended then).
  */
 const char *arguments_write(struct buffer *, const struct msg_audit_call *);
+
+/* ---- checkpoint.c ------------------------------------------------------ */
+
+struct sandbox_needs;
+
+struct checkpoint_conf {
+	const char	*node;
+	int		 dir;		/* of the journal; its key lies there */
+	uint32_t	 records;	/* 0: the default */
+	uint32_t	 ms;		/* 0: the default */
+	char *const	*path;		/* of files that it goes to, too */
+	size_t		 paths;
+};
+/* Before the sandbox: reads or makes the key.  0, or -1 after a log line. */
+int	 checkpoint_open(const struct checkpoint_conf *);
+void	 checkpoint_close(void);
+void	 checkpoint_needs(struct sandbox_needs *);
+/* So many records are in the group to be committed: 1: one should follow. */
+int	 checkpoint_due(size_t records, uint64_t now_ms);
+/* Signs that record seq has this hash: the detail of its event, or NULL. */
+const char *checkpoint_make(uint64_t seq, const uint8_t hash[DIGEST_LEN]);
+/* The group is settled, with this many records. */
+void	 checkpoint_settled(int durable, size_t records, uint64_t now_ms);
+/* When one is due whatever comes; 0: nothing waits for one. */
+uint64_t checkpoint_at_ms(void);
+/* The next group ends with one. */
+void	 checkpoint_force(void);
+uint64_t checkpoint_seq(void);	/* of the last one; 0: none */
+const char *checkpoint_state(void);	/* "ok", or what fails; no newline */
+
+/* ---- keep.c ------------------------------------------------------------ */
+
+/*
+ * Removes segments whose newest record is older than keep_s and at most
+ * `drained', when what was told of them is durable.  tell() makes that
+ * durable; 0, or -1: nothing is removed.
+ */
+void	 keep_run(int dir, uint64_t keep_s, uint64_t drained,
+	    int (*tell)(const char *detail));
 
 /* ---- join.c ------------------------------------------------------------ */
 
@@ -212,7 +253,6 @@ uint32_t compose_handler(const struct record_view *);
 /* ---- postgres.c, position.c, dsn.c, rows.c ------------------------------------------------ */
 
 struct event_base;
-struct sandbox_needs;
 
 struct drain_conf {
 	struct event_base	*base;

@@ -563,6 +563,13 @@ journal_hash(const struct journal *j, uint8_t hash[DIGEST_LEN])
 	memcpy(hash, j->hash, DIGEST_LEN);
 }
 
+uint64_t
+journal_tip(const struct journal *j, uint8_t hash[DIGEST_LEN])
+{
+	memcpy(hash, j->group_hash, DIGEST_LEN);
+	return j->seq + j->records;
+}
+
 void
 journal_skip_to(struct journal *j, uint64_t seq,
     const uint8_t hash[DIGEST_LEN])

@@ -8,6 +8,8 @@
 #define NAME_LEN_MAX	64		/* bytes of a name in the configuration */
 #define TOOLS_MAX	1024		/* tools of one daemon; bits of a listing */
 #define GENERATIONS_BYTES (TOOLS_MAX * 8)	/* a counter for each tool */
+#define CHECKPOINTS_MAX	4		/* files that checkpoints go to */
+#define AUDIT_SEGMENT_MIN 4096		/* bytes */
 #define INVALIDATES_MAX	64		/* tools whose results one tool makes stale */
 #define SOURCES_MAX	64
 #define PARAMS_MAX	64		/* parameters of one tool */

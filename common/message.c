@@ -569,6 +569,10 @@ put_conf_auditd(struct buffer *b, const struct msg_conf_auditd *m)
 	put_slice(b, m->journal);
 	put_u64(b, m->limit);
 	put_u64(b, m->segment);
+	put_u64(b, m->keep_s);
+	put_u32(b, m->checkpoint_records);
+	put_u32(b, m->checkpoint_ms);
+	put_list(b, m->checkpoint, m->checkpoints);
 	put_u8(b, m->on_failure);
 	put_slice(b, m->dsn);
 	put_slice(b, m->config_digest);
@@ -585,6 +589,11 @@ get_conf_auditd(const struct frame *f, struct msg_conf_auditd *m)
 	m->journal = get_string(&r, PATH_LEN_MAX);
 	m->limit = get_u64(&r);
 	m->segment = get_u64(&r);
+	m->keep_s = get_u64(&r);
+	m->checkpoint_records = get_u32(&r);
+	m->checkpoint_ms = get_u32(&r);
+	m->checkpoints = get_list(&r, m->checkpoint, CHECKPOINTS_MAX,
+	    PATH_LEN_MAX);
 	m->on_failure = (uint8_t)get_enum(&r, FAILURE_MAX);
 	m->dsn = get_string(&r, TEXT_MAX_);
 	m->config_digest = get_string(&r, 2 * DIGEST_LEN);

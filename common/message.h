@@ -296,6 +296,11 @@ struct msg_conf_auditd {
 	struct slice	journal;	/* absolute path of the directory */
 	uint64_t	limit;		/* bytes not yet drained; 0: no bound given */
 	uint64_t	segment;	/* bytes of one segment; 0: the default */
+	uint64_t	keep_s;		/* seconds, then drained ones go; 0: never */
+	uint32_t	checkpoint_records;	/* 0: the default */
+	uint32_t	checkpoint_ms;	/* 0: the default */
+	uint32_t	checkpoints;
+	struct slice	checkpoint[CHECKPOINTS_MAX];	/* absolute paths */
 	uint8_t		on_failure;	/* enum audit_failure */
 	struct slice	dsn;		/* Postgres, may be empty (a secret) */
 	struct slice	config_digest;	/* hex */

@@ -46,6 +46,7 @@ config_new(const char *path)
 	c->path = need(strdup(path));
 	TAILQ_INIT(&c->listens);
 	TAILQ_INIT(&c->hosts);
+	TAILQ_INIT(&c->audit.checkpoints);
 	TAILQ_INIT(&c->origins);
 	TAILQ_INIT(&c->sources);
 	TAILQ_INIT(&c->tools);
@@ -172,6 +173,7 @@ config_free(struct config *c)
 		tool_free(t);
 	}
 	texts_free(&c->hosts);
+	texts_free(&c->audit.checkpoints);
 	texts_free(&c->origins);
 	texts_free(&c->not_in_force);
 	free(c->path);

@@ -121,6 +121,11 @@ struct audit_conf {
 	char			*node;		/* default: the host's name */
 	char			*journal;	/* absolute */
 	uint64_t		 limit;
+	uint64_t		 keep_s;	/* seconds; 0: for ever */
+	uint64_t		 segment;	/* bytes; 0: the default */
+	uint32_t		 checkpoint_records;	/* 0: the default */
+	uint32_t		 checkpoint_ms;	/* 0: the default */
+	struct text_list	 checkpoints;	/* paths, absolute */
 	enum audit_failure	 on_failure;
 	int			 redact_all;	/* arguments redact */
 	struct secret_ref	 postgres;

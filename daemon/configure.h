@@ -157,6 +157,13 @@ void	 issuer_end(struct config *);
 /* With the whole file read. */
 void	 issuers_check(struct config *);
 
+/* audit.c */
+void	 set_keep(struct config *, int64_t ms);
+void	 set_segment(struct config *, int64_t bytes);
+void	 checkpoint_every_records(struct config *, int64_t);
+void	 checkpoint_every_time(struct config *, int64_t ms);
+void	 checkpoint_to(struct config *, char *path);
+
 /* check_cache.c */
 void	 caches_check(struct config *);
 

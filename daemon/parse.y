@@ -53,6 +53,7 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 %token	CHECKPOINT CLAIMS CONNECT CONNECTIONS CONTINUE CONTROL CREDENTIAL
 %token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FORWARDED
 %token	FROM GRANTS
+%token	EVERY KEEP RECORDS SEGMENT
 %token	HANDLERS HOST INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEYS LEEWAY LIFETIME
 %token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
@@ -182,11 +183,7 @@ audit_lines	: audit_line
 
 audit_line	: /* empty */
 		| NODE word			{ set_node(conf, $2); }
-		| JOURNAL STRING		{ set_path(&conf->audit.journal, $2, "journal"); }
-		| JOURNAL STRING LIMIT size	{
-			set_path(&conf->audit.journal, $2, "journal");
-			set_audit_limit(conf, $4);
-		}
+		| journal_head journal_options
 		| POSTGRES secret		{
 			once(&in_audit, POSTGRES);
 			secret_free(&conf->audit.postgres);
@@ -195,16 +192,23 @@ audit_line	: /* empty */
 		| SINK SYSLOG			{ not_in_force(conf, "sink syslog: records go to the journal and to Postgres alone"); }
 		| SINK TFILE STRING		{ not_in_force(conf, "sink file \"%s\": nothing is written there", $3); free($3); }
 		| SINK PIPE STRING		{ not_in_force(conf, "sink pipe \"%s\": nothing is started", $3); free($3); }
-		| CHECKPOINT TO STRING		{
-			once(&in_audit, CHECKPOINT);
-			not_in_force(conf, "checkpoint to \"%s\": no checkpoint is written", $3);
-			free($3);
-		}
+		| CHECKPOINT TO STRING		{ checkpoint_to(conf, $3); }
+		| CHECKPOINT EVERY integer RECORDS { checkpoint_every_records(conf, $3); }
+		| CHECKPOINT EVERY DURATION	{ checkpoint_every_time(conf, $3); }
 		| ON FAILURE REFUSE		{ once(&in_audit, FAILURE); conf->audit.on_failure = FAILURE_REFUSE; }
 		| ON FAILURE STOP		{ once(&in_audit, FAILURE); conf->audit.on_failure = FAILURE_STOP; }
 		| ON FAILURE CONTINUE		{ once(&in_audit, FAILURE); conf->audit.on_failure = FAILURE_CONTINUE; }
 		| ARGUMENTS REDACT		{ once(&in_audit, ARGUMENTS); conf->audit.redact_all = 1; }
 		| error
+		;
+
+journal_head	: JOURNAL STRING		{ set_path(&conf->audit.journal, $2, "journal"); }
+		;
+
+journal_options	: /* empty */
+		| journal_options LIMIT size	{ set_audit_limit(conf, $3); }
+		| journal_options KEEP DURATION	{ set_keep(conf, $3); }
+		| journal_options SEGMENT size	{ set_segment(conf, $3); }
 		;
 
 source_head	: SOURCE NAME SQLITE STRING	{
@@ -404,13 +408,14 @@ static const struct {
 	{ "connections", CONNECTIONS }, { "continue", CONTINUE },
 	{ "control", CONTROL }, { "credential", CREDENTIAL }, { "date", DATE },
 	{ "default", DEFAULT }, { "description", DESCRIPTION }, { "dsn", DSN },
-	{ "enum", ENUM }, { "env", ENV }, { "examples", EXAMPLES },
+	{ "enum", ENUM }, { "env", ENV }, { "every", EVERY },
+	{ "examples", EXAMPLES },
 	{ "failure", FAILURE }, { "fallback", FALLBACK }, { "false", TFALSE },
 	{ "file", TFILE }, { "forwarded", FORWARDED }, { "from", FROM }, { "grants", GRANTS },
 	{ "handlers", HANDLERS }, { "host", HOST }, { "hour", HOUR },
 	{ "include", INCLUDE }, { "integer", INTEGER_T },
 	{ "invalidates", INVALIDATES }, { "issuer", ISSUER },
-	{ "journal", JOURNAL }, { "jwks", JWKS }, { "keys", KEYS },
+	{ "journal", JOURNAL }, { "jwks", JWKS }, { "keep", KEEP }, { "keys", KEYS },
 	{ "leeway", LEEWAY }, { "length", LENGTH }, { "lifetime", LIFETIME },
 	{ "limit", LIMIT },
 	{ "listen", LISTEN }, { "listeners", LISTENERS },
@@ -421,10 +426,10 @@ static const struct {
 	{ "per", PER }, { "pipe", PIPE }, { "plaintext", PLAINTEXT },
 	{ "pool", POOL }, { "port", PORT }, { "postgres", POSTGRES },
 	{ "prefork", PREFORK }, { "private", PRIVATE }, { "public", PUBLIC },
-	{ "rate", RATE }, { "redact", REDACT }, { "redis", REDIS },
+	{ "rate", RATE }, { "records", RECORDS }, { "redact", REDACT }, { "redis", REDIS },
 	{ "refuse", REFUSE }, { "required", REQUIRED }, { "role", ROLE },
 	{ "rows", ROWS }, { "scope", SCOPE }, { "scopes", SCOPES },
-	{ "second", SECOND }, { "session", SESSION }, { "shared", SHARED },
+	{ "second", SECOND }, { "segment", SEGMENT }, { "session", SESSION }, { "shared", SHARED },
 	{ "sink", SINK }, { "socket", SOCKET }, { "source", SOURCE },
 	{ "sql", SQL }, { "sqlite", SQLITE }, { "statement", STATEMENT },
 	{ "stop", STOP }, { "string", STRING_T }, { "syslog", SYSLOG },

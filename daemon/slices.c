@@ -410,7 +410,10 @@ send_auditd(struct channel *ch)
 		.namespace = slice_of(c->namespace),
 		.node = slice_of(c->audit.node),
 		.journal = slice_of(c->audit.journal),
-		.limit = c->audit.limit,
+		.limit = c->audit.limit, .segment = c->audit.segment,
+		.keep_s = c->audit.keep_s,
+		.checkpoint_records = c->audit.checkpoint_records,
+		.checkpoint_ms = c->audit.checkpoint_ms,
 		.on_failure = (uint8_t)c->audit.on_failure,
 		.config_digest = slice_of(c->digest),
 		.tools = c->ntools,
@@ -421,6 +424,8 @@ send_auditd(struct channel *ch)
 	size_t len = 0;
 	int rc = -1;
 
+	m.checkpoints = slices_of(m.checkpoint, &c->audit.checkpoints,
+	    CHECKPOINTS_MAX);
 	if (c->audit.postgres.origin != SECRET_UNSET) {
 		if ((secret = secret_read(&c->audit.postgres, &len)) == NULL)
 			return -1;

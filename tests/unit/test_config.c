@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/parse.y daemon/input.c daemon/config.c daemon/declare.c daemon/issuer.c daemon/check.c daemon/check_param.c daemon/check_cache.c daemon/sqlscan.c daemon/toolspec.c daemon/secret.c */
+/* link: daemon/parse.y daemon/input.c daemon/config.c daemon/declare.c daemon/issuer.c daemon/check.c daemon/check_param.c daemon/check_cache.c daemon/audit.c daemon/sqlscan.c daemon/toolspec.c daemon/secret.c */
 
 /*
  * pontifex.conf(5): what the contract's files become; a table of mistakes,
@@ -888,9 +888,10 @@ every_word_of_the_grammar_parses(void **state)
 	    "\t\tca \"ca.pem\"\n\t\ttyp \"at+jwt\"\n"
 	    "\t\tclaims \"a\"\n\t\t\t, \"b\"\n"
 	    "\t\trate 5 per hour burst 6\n\t}\n}\n"
-	    "audit {\n\tjournal \"/j\" limit 1048576\n\ton failure stop\n"
+	    "audit {\n\tjournal \"/j\" limit 1048576 keep 30d segment 1M\n\ton failure stop\n"
 	    "\targuments redact\n\tsink file \"f\"\n\tsink pipe \"p\"\n"
-	    "\tcheckpoint to \"c\"\n\tpostgres from credential \"dsn\"\n}\n"
+	    "\tcheckpoint to \"/c\"\n\tcheckpoint to \"c\"\n"
+	    "\tcheckpoint every 50 records\n\tcheckpoint every 5s\n\tpostgres from credential \"dsn\"\n}\n"
 	    "source file postgres {\n\tdsn from file \"dsn\"\n"
 	    "\tpool wait 1s\n\tconnect timeout 250ms\n"
 	    "\tstatement timeout 2s\n\tconnections 64\n}\n"
@@ -951,7 +952,12 @@ every_word_of_the_grammar_parses(void **state)
 	assert_string_equal(config_source(c, "file")->dsn.name, in_dir("dsn"));
 	TAILQ_FOREACH(item, &c->not_in_force, entry)
 		pending++;
-	assert_int_equal(pending, 5);
+	assert_int_equal(pending, 4);
+	assert_int_equal(c->audit.keep_s, 30 * 86400);
+	assert_int_equal(c->audit.segment, 1048576);
+	assert_int_equal(c->audit.checkpoint_records, 50);
+	assert_int_equal(c->audit.checkpoint_ms, 5000);
+	assert_string_equal(TAILQ_FIRST(&c->audit.checkpoints)->text, "/c");
 	assert_int_equal(TAILQ_FIRST(&c->sources)->statement_timeout_ms, 2000);
 	assert_int_equal(TAILQ_FIRST(&c->sources)->pool_wait_ms, 1000);
 	assert_int_equal(t->cache_ms, 86400000);
