@@ -78,6 +78,8 @@ daemon_stop
 is 'the end is covered' '["stop","checkpoint"]' "$(journal | tail -n 2 | jq -sc 'map(.event)')"
 number 'the stop is recorded' "$(journal | wc -l)" -gt "$before"
 is 'and so are the files' "$(points)" "$(cat "$dir/heads")"
+like 'audit verify is content with both' 'audit verify: ok' "$("$build/pontifexctl" audit verify -j "$dir/audit" \
+    -k "$dir/audit/checkpoint.pub" -c "$dir/heads" 2>&1)"
 
 audit_words time '' '\tcheckpoint every 1000000 records\n\tcheckpoint every 300ms\n\tcheckpoint to "/nonexistent/heads"'
 like 'a file out of reach is said' 'checkpoint to /nonexistent/heads: open' "$(cat "$daemon_log")"
@@ -122,6 +124,7 @@ is 'and signed' true "$(journal | jq -s '(map(select(.event == "removed"))[0].se
     $r != null and any(.[]; .event == "checkpoint" and .detail.seq >= $r)')"
 calls 1
 is 'calls go on' none "$(error_code)"
+like 'audit verify is content with what is left' 'audit verify: ok' "$(audit_verify)"
 number 'with numbers that go on' "$(journal | tail -n 1 | jq .seq)" -gt "$all"
 daemon_stop
 
