@@ -139,6 +139,8 @@ look_for_cut(struct tail *t)
 	    line_next(&t->reader, &line) == LINE_OK)
 		one_line(t, line);
 	t->print = 1;
+	fprintf(stderr, "pontifexctl: what was behind record %llu was taken "
+	    "back\n", (unsigned long long)t->last);
 }
 
 /* The first segment after the open one; 0: none. */
