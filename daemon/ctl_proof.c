@@ -134,6 +134,7 @@ add_saved(struct proof *p, const struct checkpoint *c, const char *file,
 	s->file = file;
 	s->line = line;
 	s->after = after;
+	s->seen = 0;
 	p->saves++;
 	return 0;
 }
