@@ -17,6 +17,7 @@
 
 #include "../common/compat.h"
 #include "../common/crypt.h"
+#include "../common/json.h"
 #include "../common/log.h"
 #include "../common/proc.h"
 #include "../pledge/sandbox.h"
@@ -30,6 +31,7 @@
 #define DRAIN_PATIENCE	(256ULL << 20)	/* bytes, where no limit is given */
 #define GROUP_WAIT_US	400	/* a group waits so long for calls that end */
 #define GROUP_RECENT_MS	2	/* a call that old may not end soon */
+#define PARENT_ID	UINT32_MAX	/* as a peer: it has no place */
 #define KEEP_EVERY_MS	3600000ULL
 #define GROUP_LOOK	64	/* calls that are looked at */
 
@@ -128,6 +130,8 @@ configure(const struct frame *f)
 	memcpy(tools[ntools].name, t.name.ptr, t.name.len);
 	memcpy(tools[ntools].digest, t.digest.ptr, t.digest.len);
 	memcpy(tools[ntools].source, t.source.ptr, t.source.len);
+	if ((tools[ntools].sql = slice_dup(t.sql)) == NULL)
+		return -1;
 	tools[ntools++].writes = t.writes;
 	return 0;
 }
@@ -150,6 +154,11 @@ answer(struct report report, int durable)
 {
 	struct peer *p;
 
+	if (report.peer == PARENT_ID) {
+		(void)channel_send(child.control, durable ? MSG_AUDIT_ACK :
+		    MSG_AUDIT_NACK, 0, &report.number, sizeof(report.number));
+		return;
+	}
 	/* One that is gone asks again by its next connection. */
 	if ((p = peer_by_id(report.peer)) != NULL)
 		put_u64(durable ? &p->acks : &p->nacks, report.number);
@@ -435,6 +444,42 @@ turn(void)
 
 /* ---- peers ------------------------------------------------------------- */
 
+/* Each sender has events of its own, which no other may tell. */
+static int
+on_event(struct report report, const struct frame *f, const char *one,
+    const char *prefix)
+{
+	static struct json j;
+	struct msg_audit_event m;
+
+	if (get_audit_event(f, &m) == -1 ||
+	    json_parse(&j, m.detail.ptr, m.detail.len) == -1 ||
+	    !json_is(&j, 0, JSON_OBJECT) ||
+	    memchr(m.detail.ptr, '\n', m.detail.len) != NULL ||
+	    memchr(m.detail.ptr, '\r', m.detail.len) != NULL)
+		return -1;
+	if (!slice_is(m.name, one) && (prefix == NULL ||
+	    m.name.len < strlen(prefix) ||
+	    memcmp(m.name.ptr, prefix, strlen(prefix)) != 0))
+		return -1;
+	join_reported(report, &m);
+	return 0;
+}
+
+/* What the parent saw or did. */
+static int
+on_parent_event(const struct frame *f)
+{
+	static const char *const names[] = { "crash", "reload", "log_level" };
+	const struct report report = { PARENT_ID, f->id };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (on_event(report, f, names[i], NULL) == 0)
+			return 0;
+	return -1;
+}
+
 static int
 on_report(struct channel *ch, const struct frame *f, void *arg)
 {
@@ -449,6 +494,8 @@ on_report(struct channel *ch, const struct frame *f, void *arg)
 		if (get_audit_decision(f, &decision) == -1)
 			return -1;
 		join_decision(report, f, &decision, now);
+	} else if (f->type == MSG_AUDIT_EVENT && p->role == ROLE_AUTHD) {
+		return on_event(report, f, "keys", "key_");
 	} else if (f->type == MSG_AUDIT_INTENT && p->role == ROLE_HANDLER) {
 		if (get_audit_call(f, &call) == -1)
 			return -1;
@@ -558,7 +605,7 @@ on_peer(const struct msg_peer *m, int fd)
 	p->index = m->index;
 	p->instance = m->instance;
 	/* 0 is nobody. */
-	if (++last_id == 0)
+	if (++last_id == 0 || last_id == PARENT_ID)
 		last_id = 1;
 	p->id = last_id;
 	buffer_init(&p->acks, REPORTS_MAX * 2 * sizeof(uint64_t));
@@ -621,6 +668,15 @@ start_event(void)
 	join_event("start", detail);
 }
 
+/* Many large statements make more than one group. */
+static void
+on_tool(const char *name, const char *detail)
+{
+	if (journal_grouped(journal) > GROUP_MAX / 2)
+		(void)commit_group();
+	join_event(name, detail);
+}
+
 static int
 prepare(void)
 {
@@ -635,6 +691,7 @@ prepare(void)
 	};
 	static const struct timeval at_once = { 0, 0 };
 	size_t bytes;
+	int told;
 
 	if (conf.path == NULL || ntools != tools_max)
 		return -1;
@@ -670,11 +727,14 @@ prepare(void)
 	    event_add(checkpoint_timer, &at_once) == -1)
 		return -1;
 	start_event();
+	told = toolnote_tell(journal_dir(journal), tools, ntools, on_tool);
 	checkpoint_force();
 	bytes = journal_grouped(journal);
 	/* A journal that can't be written is no start. */
 	if (!commit_group())
 		return conf.on_failure == FAILURE_CONTINUE ? 0 : -1;
+	if (told > 0)
+		toolnote_done(journal_dir(journal), tools, ntools);
 	join_settled(1);
 	drain_kick(bytes);
 	return 0;
@@ -704,6 +764,8 @@ control(const struct frame *f)
 	char text[1024];
 	int n;
 
+	if (f->type == MSG_AUDIT_EVENT)
+		return on_parent_event(f);
 	if (f->type != MSG_STATUS_ASK)
 		return -1;
 	n = snprintf(text, sizeof(text),

@@ -185,6 +185,7 @@ struct join_tool {
 	char		 name[NAME_LEN_MAX + 1];
 	char		 digest[HASH_TEXT_LEN + 1];
 	char		 source[NAME_LEN_MAX + 1];
+	char		*sql;		/* owned */
 	int		 writes;
 };
 
@@ -212,6 +213,7 @@ void	 join_intent(struct report, uint32_t handler, const struct frame *,
 	    const struct msg_audit_call *, uint64_t now_ms);
 void	 join_outcome(struct report, uint32_t handler, const struct frame *,
 	    const struct msg_audit_call *, uint64_t now_ms);
+void	 join_reported(struct report, const struct msg_audit_event *);
 /* From the journal, at start. */
 void	 join_replay(const struct record_view *, struct slice line, void *);
 void	 join_event(const char *name, const char *detail_json);
@@ -230,6 +232,14 @@ void	 join_finish(uint64_t now_ms);
 /* The fate of the group: what was in it is settled, or open again. */
 void	 join_settled(int durable);
 
+/* ---- toolnote.c -------------------------------------------------------- */
+
+/* Makes an event for each definition that was not told before; how many. */
+int	 toolnote_tell(int dir, struct join_tool *, size_t ntools,
+	    void (*event)(const char *name, const char *detail));
+/* They are durable. */
+void	 toolnote_done(int dir, const struct join_tool *, size_t ntools);
+
 /* ---- compose.c --------------------------------------------------------- */
 
 /* What all records of this run say; kept by the caller. */
@@ -238,6 +248,7 @@ void	 compose_free(void);
 /* Each starts from an empty record; slices point into the messages. */
 void	 compose_refusal(struct record *, const struct msg_audit_decision *);
 void	 compose_event(struct record *, const char *name, const char *detail);
+void	 compose_reported(struct record *, const struct msg_audit_event *);
 /*
  * A call: what authd decided (may be NULL), what the handler said (may be
  * NULL), which handler.  late: after the call was closed without it.

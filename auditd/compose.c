@@ -13,7 +13,7 @@
 #include "auditd.h"
 
 #define TIME_SLACK_US	(86400ULL * 1000000)	/* a sender's clock is ours */
-#define DETAIL_MAX	1024
+#define DETAIL_MAX	2048
 
 static const struct join_conf *conf;
 static struct buffer params;	/* of the record that is being composed */
@@ -100,6 +100,7 @@ set_decision(struct record *r, const struct msg_audit_decision *d)
 	r->method = d->method;
 	r->tool = d->tool;
 	r->peer = d->peer;
+	r->via = d->via;
 	r->revision = d->revision;
 	r->client = d->client;
 	r->traceparent = d->traceparent;
@@ -161,6 +162,21 @@ set_params(struct record *r, const struct msg_audit_call *c)
 	r->params.len = params.len;
 }
 
+/* More than one source was asked before there was an answer, or none. */
+static void
+set_tried(const struct msg_audit_call *c)
+{
+	uint32_t i;
+
+	detail_add("tried", "");
+	for (i = 0; i < c->tries; i++) {
+		(void)buffer_add_char(&detail, i == 0 ? '[' : ',');
+		(void)json_write_string(&detail, c->tried[i].ptr,
+		    c->tried[i].len);
+	}
+	(void)buffer_add_char(&detail, ']');
+}
+
 static void
 set_call(struct record *r, const struct msg_audit_call *c)
 {
@@ -173,6 +189,8 @@ set_call(struct record *r, const struct msg_audit_call *c)
 		r->tool = c->tool;
 	}
 	r->source = c->source;
+	if (c->tries > 1)
+		set_tried(c);
 	set_params(r, c);
 	if (r->kind == RECORD_INTENT) {
 		r->time_us = sane_time(c->time_us);
@@ -188,6 +206,7 @@ set_call(struct record *r, const struct msg_audit_call *c)
 	r->ran = 1;
 	r->cache_hit = c->cache_hit;
 	r->response_us = c->response_us;
+	r->queue_us = c->queue_us;
 	r->source_us = c->source_us;
 	r->rows = c->rows;
 	r->bytes = c->bytes;
@@ -212,6 +231,17 @@ compose_event(struct record *r, const char *name, const char *detail_json)
 	r->time_us = wall_us();
 	r->event = slice_of(name);
 	r->detail = slice_of(detail_json);
+}
+
+void
+compose_reported(struct record *r, const struct msg_audit_event *m)
+{
+	start(r, RECORD_EVENT);
+	r->time_us = wall_us();
+	r->has_request = 1;
+	memcpy(r->request_id, m->id, sizeof(r->request_id));
+	r->event = m->name;
+	r->detail = m->detail;
 }
 
 void
@@ -281,6 +311,7 @@ compose_from_line(struct record *r, const char *line, size_t len)
 	r->tool = text_of(&v, FIELD_TOOL_NAME);
 	r->source = text_of(&v, FIELD_DATA_SOURCE);
 	r->peer = text_of(&v, FIELD_IP_ADDRESS);
+	r->via = text_of(&v, FIELD_VIA);
 	r->revision = text_of(&v, FIELD_REVISION);
 	r->client = text_of(&v, FIELD_CLIENT);
 	r->traceparent = text_of(&v, FIELD_TRACEPARENT);

@@ -464,6 +464,25 @@ join_event(const char *name, const char *detail_json)
 		log_warn("event not recorded: %s", name);
 }
 
+/* An event that another process tells; once, however often it is sent. */
+void
+join_reported(struct report report, const struct msg_audit_event *m)
+{
+	struct record r;
+
+	if (seen_get(m->id, 0) & SEEN_REFUSED) {
+		conf->due(report);
+		return;
+	}
+	compose_reported(&r, m);
+	if (conf->append(&r) == -1) {
+		conf->refuse(report);
+		return;
+	}
+	mark(m->id, 0, SEEN_REFUSED);
+	conf->due(report);
+}
+
 /* ---- time, and peers that go ------------------------------------------- */
 
 void
@@ -656,6 +675,7 @@ join_replay(const struct record_view *v, struct slice line, void *arg)
 	if (view_request_id(v->field[FIELD_REQUEST_ID], id) == -1)
 		return;
 	switch (view_kind(v->field[FIELD_KIND])) {
+	case RECORD_EVENT:
 	case RECORD_REFUSAL:
 		flags = SEEN_REFUSED;
 		break;

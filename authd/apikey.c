@@ -177,6 +177,7 @@ drop_twins(struct api_key *list, size_t n)
 void
 apikey_load(const struct msg_keys *m)
 {
+	static int first = 1;
 	struct api_key *list, *old;
 	size_t i, n;
 
@@ -188,6 +189,8 @@ apikey_load(const struct msg_keys *m)
 	for (i = 0; list != NULL && i < n; i++)
 		if ((old = find(keys, nkeys, list[i].identity.key_id)) != NULL)
 			list[i].bucket = old->bucket;
+	keydiff_tell(keys, nkeys, list, n, first);
+	first = 0;
 	for (i = 0; i < nkeys; i++)
 		key_free(&keys[i]);
 	free(keys);

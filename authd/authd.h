@@ -75,6 +75,11 @@ struct api_key *apikey_check(struct slice credential, int64_t now,
 	    enum reason *, struct slice *suspect);
 size_t	apikey_count(void);
 
+/* keydiff.c: tells the trail what differs; both sorted by id.  first: there
+ * is nothing to compare with. */
+void	keydiff_tell(const struct api_key *old, size_t nold,
+	    const struct api_key *now, size_t nnow, int first);
+
 /* scope.c */
 /* Whether one of the caller's scopes grants what a tool asks for. */
 int	scope_grants(const struct slice *scopes, uint32_t n,

@@ -221,6 +221,7 @@ fill_report(struct msg_audit_decision *m, const struct msg_authorize *ask)
 	m->method = ask->method;
 	m->tool = ask->tool;
 	m->peer = ask->peer;
+	m->via = ask->via;
 	m->revision = ask->revision;
 	m->client = ask->client;
 	m->traceparent = ask->traceparent;
@@ -290,7 +291,7 @@ record_unrecorded(void)
 	if (unrecorded == 0)
 		return;
 	memset(&none, 0, sizeof(none));
-	none.method = none.tool = none.peer = none.revision = none.client =
+	none.method = none.tool = none.peer = none.via = none.revision = none.client =
 	    none.traceparent = slice_of("");
 	fill_report(&m, &none);
 	mint_request_id(m.request_id);

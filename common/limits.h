@@ -10,6 +10,7 @@
 #define GENERATIONS_BYTES (TOOLS_MAX * 8)	/* a counter for each tool */
 #define CHECKPOINTS_MAX	4		/* files that checkpoints go to */
 #define AUDIT_SEGMENT_MIN 4096		/* bytes */
+#define TRIED_MAX	8		/* sources that one call asks */
 #define INVALIDATES_MAX	64		/* tools whose results one tool makes stale */
 #define SOURCES_MAX	64
 #define PARAMS_MAX	64		/* parameters of one tool */

@@ -38,6 +38,7 @@ message_name(unsigned int type)
 		[MSG_DECISION] = "decision", [MSG_CALL] = "call",
 		[MSG_RESULT] = "result", [MSG_CANCEL] = "cancel",
 		[MSG_AUDIT_DECISION] = "audit decision",
+		[MSG_AUDIT_EVENT] = "audit event",
 		[MSG_AUDIT_INTENT] = "audit intent",
 		[MSG_AUDIT_OUTCOME] = "audit outcome",
 		[MSG_AUDIT_ACK] = "audit ack", [MSG_AUDIT_NACK] = "audit nack",
@@ -607,6 +608,7 @@ put_conf_tool_digest(struct buffer *b, const struct msg_conf_tool_digest *m)
 	put_slice(b, m->name);
 	put_slice(b, m->digest);
 	put_slice(b, m->source);
+	put_slice(b, m->sql);
 	put_bool(b, m->writes);
 }
 
@@ -618,6 +620,7 @@ get_conf_tool_digest(const struct frame *f, struct msg_conf_tool_digest *m)
 	m->name = get_string(&r, NAME_LEN_MAX);
 	m->digest = get_string(&r, 2 * DIGEST_LEN);
 	m->source = get_string(&r, NAME_LEN_MAX);
+	m->sql = get_string(&r, 2 * SQL_MAX);
 	m->writes = get_bool(&r);
 	return wire_done(&r);
 }
@@ -694,6 +697,7 @@ put_authorize(struct buffer *b, const struct msg_authorize *m)
 	put_slice(b, m->tool);
 	put_fixed(b, m->digest, sizeof(m->digest));
 	put_slice(b, m->peer);
+	put_slice(b, m->via);
 	put_slice(b, m->revision);
 	put_slice(b, m->client);
 	put_slice(b, m->traceparent);
@@ -714,6 +718,7 @@ get_authorize(const struct frame *f, struct msg_authorize *m)
 	m->tool = get_string(&r, TOOL_NAME_MAX);
 	get_fixed(&r, m->digest, sizeof(m->digest));
 	m->peer = get_string(&r, PEER_MAX);
+	m->via = get_string(&r, PEER_MAX);
 	m->revision = get_string(&r, REVISION_MAX);
 	m->client = get_string(&r, CLIENT_MAX);
 	m->traceparent = get_string(&r, TRACE_MAX);
@@ -803,6 +808,7 @@ put_audit_decision(struct buffer *b, const struct msg_audit_decision *m)
 	put_slice(b, m->method);
 	put_slice(b, m->tool);
 	put_slice(b, m->peer);
+	put_slice(b, m->via);
 	put_slice(b, m->revision);
 	put_slice(b, m->client);
 	put_slice(b, m->traceparent);
@@ -826,6 +832,7 @@ get_audit_decision(const struct frame *f, struct msg_audit_decision *m)
 	m->method = get_string(&r, METHOD_MAX);
 	m->tool = get_string(&r, TOOL_NAME_MAX);
 	m->peer = get_string(&r, PEER_MAX);
+	m->via = get_string(&r, PEER_MAX);
 	m->revision = get_string(&r, REVISION_MAX);
 	m->client = get_string(&r, CLIENT_MAX);
 	m->traceparent = get_string(&r, TRACE_MAX);
@@ -833,6 +840,25 @@ get_audit_decision(const struct frame *f, struct msg_audit_decision *m)
 	m->handler_instance = get_u32(&r);
 	m->listener_instance = get_u32(&r);
 	m->question = get_u64(&r);
+	return wire_done(&r);
+}
+
+void
+put_audit_event(struct buffer *b, const struct msg_audit_event *m)
+{
+	put_fixed(b, m->id, sizeof(m->id));
+	put_slice(b, m->name);
+	put_slice(b, m->detail);
+}
+
+int
+get_audit_event(const struct frame *f, struct msg_audit_event *m)
+{
+	READ(f, r);
+
+	get_fixed(&r, m->id, sizeof(m->id));
+	m->name = get_string(&r, EVENT_NAME_MAX);
+	m->detail = get_string(&r, EVENT_DETAIL_MAX);
 	return wire_done(&r);
 }
 
@@ -848,6 +874,7 @@ put_audit_call(struct buffer *b, const struct msg_audit_call *m)
 	put_identity(b, &m->identity);
 	put_slice(b, m->tool);
 	put_slice(b, m->source);
+	put_list(b, m->tried, m->tries);
 	put_slice(b, m->params);
 	put_u32(b, m->hiddens);
 	for (i = 0; i < m->hiddens; i++) {
@@ -855,6 +882,7 @@ put_audit_call(struct buffer *b, const struct msg_audit_call *m)
 		put_slice(b, m->hidden[i].value);
 	}
 	put_u32(b, m->response_us);
+	put_u32(b, m->queue_us);
 	put_u32(b, m->source_us);
 	put_u64(b, m->rows);
 	put_u64(b, m->bytes);
@@ -876,6 +904,7 @@ get_audit_call(const struct frame *f, struct msg_audit_call *m)
 	get_identity(&r, &m->identity);
 	m->tool = get_string(&r, TOOL_NAME_MAX);
 	m->source = get_string(&r, NAME_LEN_MAX);
+	m->tries = get_list(&r, m->tried, TRIED_MAX, NAME_LEN_MAX);
 	m->params = get_string(&r, PARAMS_JSON_MAX);
 	m->hiddens = get_count(&r, PARAMS_MAX);
 	for (i = 0; i < m->hiddens; i++) {
@@ -883,6 +912,7 @@ get_audit_call(const struct frame *f, struct msg_audit_call *m)
 		m->hidden[i].value = get_string(&r, BODY_MAX);
 	}
 	m->response_us = get_u32(&r);
+	m->queue_us = get_u32(&r);
 	m->source_us = get_u32(&r);
 	m->rows = get_u64(&r);
 	m->bytes = get_u64(&r);

@@ -69,6 +69,7 @@ enum message_type {
 	MSG_CANCEL,		/* empty: nobody waits for the result any more */
 	/* authd, handler -> auditd; the frame id is the sender's report number */
 	MSG_AUDIT_DECISION,	/* authd */
+	MSG_AUDIT_EVENT,	/* authd; the parent */
 	MSG_AUDIT_INTENT,	/* handler */
 	MSG_AUDIT_OUTCOME,	/* handler */
 	/* auditd -> authd, handler: report numbers that are durable, or failed */
@@ -313,6 +314,7 @@ struct msg_conf_tool_digest {
 	struct slice	name;
 	struct slice	digest;		/* hex of SHA-256 over its definition */
 	struct slice	source;
+	struct slice	sql;		/* as it is sent to the source */
 	int		writes;
 };
 void	put_conf_tool_digest(struct buffer *,
@@ -390,6 +392,7 @@ struct msg_authorize {
 	struct slice	tool;		/* may be empty */
 	uint8_t		digest[DIGEST_LEN];	/* SHA-256 of the body */
 	struct slice	peer;		/* printed address, no port */
+	struct slice	via;		/* of the gateway that named it; or empty */
 	struct slice	revision;	/* protocol revision, may be empty */
 	struct slice	client;		/* unverified, may be empty */
 	struct slice	traceparent;	/* may be empty */
@@ -479,6 +482,7 @@ struct msg_audit_decision {
 	struct slice	method;
 	struct slice	tool;
 	struct slice	peer;
+	struct slice	via;
 	struct slice	revision;
 	struct slice	client;
 	struct slice	traceparent;
@@ -496,6 +500,20 @@ struct msg_audit_decision {
 void	put_audit_decision(struct buffer *, const struct msg_audit_decision *);
 int	get_audit_decision(const struct frame *, struct msg_audit_decision *);
 
+/*
+ * What is no call: from authd (keys) and from the parent (what it did).  The
+ * id is random: sent again it is dropped.  Answered as a report is.
+ */
+struct msg_audit_event {
+	uint8_t		id[REQUEST_ID_LEN];
+	struct slice	name;
+	struct slice	detail;		/* a JSON object on one line */
+};
+#define EVENT_NAME_MAX	32
+#define EVENT_DETAIL_MAX 4096
+void	put_audit_event(struct buffer *, const struct msg_audit_event *);
+int	get_audit_event(const struct frame *, struct msg_audit_event *);
+
 /* An argument that is not to stand in the record in clear. */
 struct hidden {
 	struct slice	name;
@@ -510,11 +528,14 @@ struct msg_audit_call {
 	uint8_t		reason;
 	struct identity	identity;	/* from the ticket */
 	struct slice	tool;
-	struct slice	source;		/* asked, may be empty */
+	struct slice	source;		/* that answered, may be empty */
+	uint32_t	tries;
+	struct slice	tried[TRIED_MAX];	/* sources, in order */
 	struct slice	params;		/* JSON object of the clear ones */
 	uint32_t	hiddens;
 	struct hidden	hidden[PARAMS_MAX];
 	uint32_t	response_us;	/* from ticket to outcome */
+	uint32_t	queue_us;	/* of it, before the source was asked */
 	uint32_t	source_us;	/* of it, waiting for the source */
 	uint64_t	rows;
 	uint64_t	bytes;		/* of the rendered rows */

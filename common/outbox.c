@@ -18,6 +18,7 @@ static struct report reports[REPORTS_MAX];
 static uint64_t last_number;
 static size_t open_reports;
 static struct channel *auditd;
+static int events_refused;	/* nobody waits, and they must be recorded */
 
 int
 outbox_connected(void)
@@ -120,6 +121,7 @@ outbox_acks(const struct frame *f, void (*done)(void *, int))
 	struct report *r;
 	uint64_t number;
 	void *owner;
+	size_t i;
 
 	if ((f->type != MSG_AUDIT_ACK && f->type != MSG_AUDIT_NACK) ||
 	    f->length % sizeof(number) != 0 ||
@@ -131,12 +133,24 @@ outbox_acks(const struct frame *f, void (*done)(void *, int))
 		r = &reports[number % REPORTS_MAX];
 		if (number == 0 || r->number != number)
 			continue;
+		if (f->type == MSG_AUDIT_NACK && r->type == MSG_AUDIT_EVENT) {
+			events_refused = 1;
+			continue;
+		}
 		owner = r->owner;
 		buffer_freezero(&r->payload);
 		memset(r, 0, sizeof(*r));
 		open_reports--;
 		if (owner != NULL)
 			done(owner, f->type == MSG_AUDIT_ACK);
+	}
+	/* It can record again. */
+	if (f->type == MSG_AUDIT_ACK && events_refused && auditd != NULL) {
+		events_refused = 0;
+		for (i = 0; i < REPORTS_MAX; i++)
+			if (reports[i].number != 0 &&
+			    reports[i].type == MSG_AUDIT_EVENT)
+				transmit(&reports[i]);
 	}
 	return 0;
 }

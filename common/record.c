@@ -55,12 +55,14 @@ static const char *const members[FIELD_MAX] = {
 	[FIELD_CACHE_HIT] = ",\"cache_hit\":",
 	[FIELD_RESPONSE_MS] = ",\"response_ms\":",
 	[FIELD_RESPONSE_US] = ",\"response_us\":",
+	[FIELD_QUEUE_US] = ",\"queue_us\":",
 	[FIELD_SOURCE_US] = ",\"source_us\":",
 	[FIELD_ROWS] = ",\"rows\":",
 	[FIELD_BYTES] = ",\"bytes\":",
 	[FIELD_TRUNCATED] = ",\"truncated\":",
 	[FIELD_ERROR] = ",\"error\":",
 	[FIELD_IP_ADDRESS] = ",\"ip_address\":",
+	[FIELD_VIA] = ",\"via\":",
 	[FIELD_DELEGATED_AUDIENCE] = ",\"delegated_audience\":",
 	[FIELD_REVISION] = ",\"revision\":",
 	[FIELD_CLIENT] = ",\"client\":",
@@ -238,6 +240,7 @@ write_what(struct buffer *b, const struct record *r)
 	boolean(b, FIELD_CACHE_HIT, r->cache_hit);
 	number(b, FIELD_RESPONSE_MS, r->ran, (r->response_us + 500ULL) / 1000);
 	number(b, FIELD_RESPONSE_US, r->ran, r->response_us);
+	number(b, FIELD_QUEUE_US, r->ran, r->queue_us);
 	number(b, FIELD_SOURCE_US, r->ran, r->source_us);
 	number(b, FIELD_ROWS, r->ran, r->rows);
 	number(b, FIELD_BYTES, r->ran, r->bytes);
@@ -252,6 +255,7 @@ static void
 write_where(struct buffer *b, const struct record *r)
 {
 	string(b, FIELD_IP_ADDRESS, r->peer);
+	string(b, FIELD_VIA, r->via);
 	raw(b, FIELD_DELEGATED_AUDIENCE, "null");
 	string(b, FIELD_REVISION, r->revision);
 	string(b, FIELD_CLIENT, r->client);

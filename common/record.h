@@ -56,13 +56,15 @@ struct record {
 	struct slice	 params;	/* a JSON object without line breaks */
 	struct slice	 source;
 	int		 cache_hit;
-	int		 ran;		/* the five below are known */
+	int		 ran;		/* the six below are known */
 	uint32_t	 response_us;
+	uint32_t	 queue_us;
 	uint32_t	 source_us;
 	uint64_t	 rows;
 	uint64_t	 bytes;
 	int		 truncated;
 	struct slice	 peer;
+	struct slice	 via;
 	struct slice	 revision;
 	struct slice	 client;
 	struct slice	 traceparent;
@@ -79,8 +81,8 @@ enum record_field {
 	FIELD_NAMESPACE, FIELD_CREDENTIAL, FIELD_KEY_ID, FIELD_OWNER_ID,
 	FIELD_OWNER_LABEL, FIELD_TRANSPORT, FIELD_METHOD, FIELD_TOOL_NAME,
 	FIELD_TOOL_PARAMS, FIELD_DATA_SOURCE, FIELD_CACHE_HIT,
-	FIELD_RESPONSE_MS, FIELD_RESPONSE_US, FIELD_SOURCE_US, FIELD_ROWS,
-	FIELD_BYTES, FIELD_TRUNCATED, FIELD_ERROR, FIELD_IP_ADDRESS,
+	FIELD_RESPONSE_MS, FIELD_RESPONSE_US, FIELD_QUEUE_US, FIELD_SOURCE_US, FIELD_ROWS,
+	FIELD_BYTES, FIELD_TRUNCATED, FIELD_ERROR, FIELD_IP_ADDRESS, FIELD_VIA,
 	FIELD_DELEGATED_AUDIENCE, FIELD_REVISION, FIELD_CLIENT,
 	FIELD_TRACEPARENT, FIELD_TOOL_DIGEST, FIELD_CONFIG_DIGEST,
 	FIELD_UNDECIDED, FIELD_DETAIL, FIELD_PREV_HASH, FIELD_HASH,

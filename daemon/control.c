@@ -24,6 +24,7 @@
 #define CLIENTS_MAX	8
 
 static struct channel *clients[CLIENTS_MAX];
+static uid_t uids[CLIENTS_MAX];	/* theirs, as the kernel says */
 static struct event *accepting;
 static int listening = -1;
 
@@ -61,6 +62,14 @@ status_done(const char *text, size_t len, void *arg)
 }
 
 /* Keys are read again; a changed configuration is said to need a restart. */
+static uid_t
+client_uid(const struct channel *ch)
+{
+	size_t slot = client_slot(ch);
+
+	return slot < CLIENTS_MAX ? uids[slot] : (uid_t)-1;
+}
+
 static void
 do_reload(struct channel *ch)
 {
@@ -72,6 +81,7 @@ do_reload(struct channel *ch)
 	struct config *now;
 	int changed;
 
+	event_tell("reload", "{\"uid\":%u}", (unsigned int)client_uid(ch));
 	supervise_keys();
 	if ((now = config_load(parent.config->path)) == NULL) {
 		log_warn("reload: the configuration on disk has errors");
@@ -127,6 +137,8 @@ on_client_frame(struct channel *ch, const struct frame *f, void *arg)
 	case MSG_CTL_VERBOSE:
 		if (get_flag(f, &flag) == -1)
 			return -1;
+		event_tell("log_level", "{\"verbose\":%s,\"uid\":%u}",
+		    flag ? "true" : "false", (unsigned int)client_uid(ch));
 		supervise_verbose(flag);
 		reply(ch, 0, "ok\n", 3);
 		return 0;
@@ -174,6 +186,7 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 		close(fd);
 		return;
 	}
+	uids[slot] = uid;
 	/* A token may pass here. */
 	channel_secret(clients[slot]);
 }

@@ -78,6 +78,17 @@ int	generations_fd(void);
 /* A handler died: nobody knows what it wrote last. */
 void	generations_advance(void);
 
+/*
+ * events.c: what happened, for the trail: name is static, the format makes a
+ * JSON object of less than 512 bytes.
+ */
+void	event_tell(const char *name, const char *fmt, ...)
+	    __attribute__((__format__(printf, 2, 3)));
+/* A new auditd. */
+void	events_resend(void);
+/* Its MSG_AUDIT_ACK or _NACK; -1: malformed. */
+int	events_acked(const struct frame *);
+
 /* slices.c: queues what the child must know, MSG_START to MSG_CONFIG_END. */
 int	slice_send(struct child_proc *);
 /* Reads the key file and hands it to authd; 0, or -1 after a log line. */

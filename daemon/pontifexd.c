@@ -68,6 +68,7 @@ on_signal(evutil_socket_t number, short what, void *arg)
 	(void)arg;
 	if (number == SIGHUP) {
 		log_info("SIGHUP: key file read again");
+		event_tell("reload", "{\"signal\":%d}", number);
 		supervise_keys();
 		return;
 	}

@@ -443,7 +443,8 @@ send_auditd(struct channel *ch)
 	TAILQ_FOREACH(t, &c->tools, entry) {
 		struct msg_conf_tool_digest d = {
 			slice_of(t->name), slice_of(t->digest),
-			slice_of(t->source), t->writes
+			slice_of(t->source), slice_of(t->bound_sql),
+			t->writes
 		};
 
 		if ((b = channel_begin(ch, MSG_CONF_TOOL_DIGEST, 0)) == NULL)

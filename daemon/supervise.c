@@ -222,6 +222,8 @@ child_ready(struct child_proc *c)
 		else if (c->role == ROLE_AUTHD && other->role == ROLE_HANDLER)
 			share_ticket_key(other, c);
 	}
+	if (c->role == ROLE_AUDITD)
+		events_resend();
 	/* Auditd's wires first, the listeners' last. */
 	for (i = 0; i < parent.nchildren; i++) {
 		other = &parent.children[i];
@@ -510,6 +512,9 @@ on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 		return c->role == ROLE_AUTHD ? explained(f) : -1;
 	case MSG_PEER:
 		return peer_gone(c, f);
+	case MSG_AUDIT_ACK:
+	case MSG_AUDIT_NACK:
+		return c->role == ROLE_AUDITD ? events_acked(f) : -1;
 	case MSG_VIOLATION:
 		if (f->length != sizeof(number))
 			return -1;
@@ -692,6 +697,12 @@ child_ended(struct child_proc *c, int status)
 		c->control = NULL;
 	}
 	say_how_it_ended(c, status);
+	if (!parent.stopping)
+		event_tell("crash", "{\"role\":\"%s\",\"index\":%u,"
+		    "\"pid\":%d,\"%s\":%d}", role_name(c->role), c->index,
+		    (int)c->pid, WIFSIGNALED(status) ? "signal" : "exit",
+		    WIFSIGNALED(status) ? WTERMSIG(status) :
+		    WEXITSTATUS(status));
 	c->pid = 0;
 	c->state = CHILD_GONE;
 	if (parent.stopping) {

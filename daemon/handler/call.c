@@ -122,7 +122,7 @@ call_reset(struct call *c, struct channel *listener, uint64_t question)
 	c->tool_name = slice_of("");
 	c->nhidden = 0;
 	c->started_us = now_us();
-	c->asked_us = c->source_us = c->deadline_ms = 0;
+	c->asked_us = c->sent_us = c->source_us = c->deadline_ms = 0;
 	c->reserved = 0;
 	c->awaited = 0;
 	c->outcome = OUTCOME_OK;
@@ -273,6 +273,14 @@ finish(struct call *c)
 	}
 }
 
+/* How long its source had it. */
+static void
+call_took(struct call *c)
+{
+	if (c->sent_us != 0)
+		c->source_us = now_us() - c->sent_us;
+}
+
 static void
 conclude(struct call *c)
 {
@@ -284,7 +292,7 @@ void
 call_done(struct call *c)
 {
 	if (c->source != NULL) {
-		c->source_us = now_us() - c->asked_us;
+		call_took(c);
 		source_judge(c->source, c);
 	}
 	conclude(c);
@@ -314,7 +322,7 @@ call_ask(struct call *c)
 		/* Those that were asked have been judged. */
 		c->outcome = OUTCOME_SOURCE_UNAVAILABLE;
 		c->reason = REASON_SOURCE_LOST;
-		c->source_us = now_us() - c->asked_us;
+		call_took(c);
 		conclude(c);
 		return;
 	}

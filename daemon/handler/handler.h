@@ -128,7 +128,8 @@ struct call {
 	struct { const char *name; size_t at, len; } hidden[PARAMS_MAX];
 	struct buffer		 structured;	/* JSON of the result */
 	uint64_t		 started_us;
-	uint64_t		 asked_us;	/* when the source was asked */
+	uint64_t		 asked_us;	/* when a source was chosen */
+	uint64_t		 sent_us;	/* when that one was asked; 0: never */
 	uint64_t		 source_us;
 	uint64_t		 deadline_ms;
 	uint64_t		 wait_ms;	/* for a connection, until then */

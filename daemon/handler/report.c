@@ -73,6 +73,10 @@ fill(struct msg_audit_call *m, const struct call *c)
 		m->hidden[i].value.len = c->hidden[i].len;
 	}
 	m->response_us = to_u32(now - c->started_us);
+	m->queue_us = c->sent_us == 0 ? 0 : to_u32(c->sent_us - c->started_us);
+	m->tries = c->nasked;
+	for (i = 0; i < c->nasked; i++)
+		m->tried[i] = slice_of(source_name(c->asked[i]));
 	m->source_us = to_u32(c->source_us);
 	m->rows = c->rows;
 	m->bytes = c->bytes;

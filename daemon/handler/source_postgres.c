@@ -100,6 +100,8 @@ give(struct conn *cn, struct call *c)
 	cn->calls++;
 	cn->writes += c->tool->writes != 0;
 	c->tries++;
+	if (c->sent_us == 0)
+		c->sent_us = now_us();
 	c->failed = 0;
 	c->may_have_run = c->tool->writes;
 	if (usable == -1 || pg_send_call(cn, c) == -1) {

@@ -497,6 +497,7 @@ lite_run(struct source *s, struct call *c)
 	uint32_t i;
 	int code = SQLITE_OK;
 
+	c->sent_us = now_us();
 	if ((to = statement_of(s, c)) == NULL)
 		return;
 	l->deadline_ms = c->deadline_ms;

@@ -46,7 +46,7 @@ http_begin(struct http_request *r)
 	/* Spans are only read where a bit or a count says so. */
 	r->phase = PHASE_LINE;
 	r->at = r->scanned = r->fields = r->mcp_names = r->present = 0;
-	r->forwards = 0;
+	r->forwards = r->traces = 0;
 	r->length = 0;
 	r->chunked = r->close = r->expects = 0;
 	r->head_end = r->body_len = r->chunk_left = 0;
@@ -356,6 +356,11 @@ read_field(struct http_request *r, const struct buffer *in, struct span line)
 		read_connection(r, http_span(in, value));
 	else if (slice_is_nocase(sl, "x-forwarded-for"))
 		r->forwarded[r->forwards++] = value;
+	else if (slice_is_nocase(sl, "traceparent")) {
+		/* Of two, neither counts. */
+		r->trace = value;
+		r->traces++;
+	}
 	return 0;
 }
 

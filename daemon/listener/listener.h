@@ -123,6 +123,8 @@ struct http_request {
 	struct span	 mcp_name[HTTP_FIELDS_MAX];	/* of Mcp-* fields */
 	uint32_t	 forwards;
 	struct span	 forwarded[HTTP_FIELDS_MAX];	/* X-Forwarded-For */
+	uint32_t	 traces;
+	struct span	 trace;		/* traceparent, the last */
 	struct span	 method;
 	struct span	 target;
 	struct span	 field[FIELD_MAX];
@@ -189,6 +191,11 @@ int	check_media_type(struct slice);
 /* Sets credential to what follows "Bearer ". */
 enum credential_form check_authorization(struct slice value,
 	    struct slice *credential);
+
+/* ---- trace.c ------------------------------------------------------------ */
+
+/* Whether it is a traceparent (W3C Trace Context 3.2). */
+int	trace_valid(struct slice);
 
 /* ---- forwarded.c -------------------------------------------------------- */
 
@@ -273,6 +280,7 @@ struct mcp_fields {
 	struct slice	version;
 	struct slice	method;
 	struct slice	name;
+	struct slice	traceparent;	/* of the head; may be empty */
 };
 
 struct mcp_request {

@@ -89,6 +89,26 @@ keep_text(char *out, size_t size, const struct json *j, uint32_t node)
 	(void)log_safe(out, size, sl);
 }
 
+/* The request's own, or the one of its head; nothing but what it must be. */
+static void
+keep_trace(struct reading *r)
+{
+	struct slice sl = { "", 0 };
+	uint32_t node = json_member(r->j, r->meta, "traceparent");
+
+	if (json_is(r->j, node, JSON_STRING)) {
+		sl = json_raw(r->j, node);
+		sl.ptr++;
+		sl.len -= 2;
+	}
+	if (!trace_valid(sl))
+		sl = r->fields->traceparent;
+	if (!trace_valid(sl))
+		return;
+	memcpy(r->out->traceparent, sl.ptr, sl.len);
+	r->out->traceparent[sl.len] = '\0';
+}
+
 static void
 keep_client(struct reading *r, uint32_t info)
 {
@@ -476,8 +496,7 @@ mcp_read(struct json *j, struct slice body, const struct mcp_fields *fields,
 	}
 	tell_era(&r);
 	keep_text(out->method, sizeof(out->method), j, r.rpc.method);
-	keep_text(out->traceparent, sizeof(out->traceparent), j,
-	    json_member(j, r.meta, "traceparent"));
+	keep_trace(&r);
 	if (json_string_is(j, r.rpc.method, "tools/call") && json_copy(j,
 	    json_member(j, r.rpc.params, "name"), out->tool,
 	    sizeof(out->tool)) == -1)

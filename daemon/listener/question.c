@@ -151,6 +151,7 @@ send_question(struct connection *c)
 		.form = (uint8_t)c->form, .credential = c->credential,
 		.method = slice_of(c->mcp.method),
 		.tool = slice_of(c->mcp.tool), .peer = slice_of(c->caller),
+		.via = slice_of(c->caller == c->peer ? "" : c->peer),
 		.revision = slice_of(c->mcp.revision),
 		.client = slice_of(c->mcp.client),
 		.traceparent = slice_of(c->mcp.traceparent),

@@ -240,6 +240,8 @@ route_mcp(struct connection *c)
 		http_field(&c->http, &c->in, FIELD_MCP_VERSION),
 		http_field(&c->http, &c->in, FIELD_MCP_METHOD),
 		http_field(&c->http, &c->in, FIELD_MCP_NAME),
+		c->http.traces == 1 ? http_span(&c->in, c->http.trace) :
+		    slice_of("")
 	};
 
 	count(c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/apikey.c */
+/* link: authd/apikey.c authd/keydiff.c */
 
 /*
  * authd/apikey.c: a key proves itself by all of its text, in its time; a line

@@ -37,7 +37,7 @@ static size_t ndue, nrefused;
 static int full;		/* the group takes nothing */
 static uint64_t now = 1000000;
 static struct join_tool tools[2] = {
-	{ "order_lookup", "d1", "shop", 0 }, { "order_cancel", "d2", "shop", 1 },
+	{ "order_lookup", "d1", "shop", NULL, 0 }, { "order_cancel", "d2", "shop", NULL, 1 },
 };
 static struct join_conf conf;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/apikey.c */
+/* link: authd/apikey.c authd/keydiff.c */
 
 /* The key file and the keys in force: what is not exactly right grants nothing. */
 

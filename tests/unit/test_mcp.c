@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/listener/mcp.c daemon/listener/mcp_reply.c daemon/listener/jsonrpc.c daemon/listener/http_reply.c */
+/* link: daemon/listener/mcp.c daemon/listener/trace.c daemon/listener/mcp_reply.c daemon/listener/jsonrpc.c daemon/listener/http_reply.c */
 
 /*
  * The eras told apart, header fields against the body, what each method
@@ -225,7 +225,7 @@ static void
 read_row(struct json *j, const struct row *row, struct mcp_request *req)
 {
 	struct mcp_fields fields = { slice_of(row->version),
-	    slice_of(row->method), slice_of(row->name) };
+	    slice_of(row->method), slice_of(row->name), { NULL, 0 } };
 
 	memset(req, 0x5a, sizeof(*req));
 	mcp_read(j, slice_of(row->body), &fields, req);
@@ -307,7 +307,8 @@ initialize_answers_a_revision_that_is_served(void **state)
 		{ MODERN, "2025-11-25" }, { "1.0", "2025-11-25" },
 		{ "", "2025-11-25" },
 	};
-	struct mcp_fields fields = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
+	struct mcp_fields fields = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 },
+	    { NULL, 0 } };
 	struct mcp_request req;
 	struct json j;
 	char body[256];
@@ -331,9 +332,11 @@ what_is_recorded_is_printable_and_short(void **state)
 	static const struct row row = { "", MODERN, "tools/call", "t",
 	    RPC("tools/call", CALL("\"t\"") "\"_meta\":{" KEY "\"" MODERN "\"," ABLE
 	    ",\"io.modelcontextprotocol/clientInfo\":{\"name\":\"a\xc3\xa9\","
-	    "\"version\":\"1\\n2\"},\"traceparent\":\"00-ab\"}"),
+	    "\"version\":\"1\\n2\"},\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-"
+	    "b7ad6b7169203331-01\"}"),
 	    ERA_MODERN, MCP_CALL, 0, 0 };
-	struct mcp_fields fields = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
+	struct mcp_fields fields = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 },
+	    { NULL, 0 } };
 	struct mcp_request req;
 	struct buffer b;
 	struct json j;
@@ -347,7 +350,8 @@ what_is_recorded_is_printable_and_short(void **state)
 	assert_string_equal("t", req.tool);
 	assert_string_equal(MODERN, req.revision);
 	assert_string_equal("a\?\?/1\\n2", req.client);
-	assert_string_equal("00-ab", req.traceparent);
+	assert_string_equal("00-0af7651916cd43dd8448eb211c80319c-"
+	    "b7ad6b7169203331-01", req.traceparent);
 	/* Too long for a name: refused, and nothing of it is kept as one. */
 	buffer_init(&b, 4096);
 	(void)buffer_add_cstr(&b, "{\"jsonrpc\":\"2.0\",\"id\":1,"
