@@ -7,6 +7,7 @@
  */
 
 #include <stdarg.h>
+#include <stdio.h>
 
 #include "../common/compat.h"
 #include "../common/crypt.h"

@@ -48,7 +48,7 @@ tamper() { # NAME SED-SCRIPT RECORD
 	like "$1: so does audit verify" "FAILED: segment ${segment##*/} line $3 seq" \
 	    "$("$build/pontifexctl" audit verify -j "$copy")"
 }
-tamper 'an edited record' '3s/"http"/"HTTP"/' 3
+tamper 'an edited record' '3s/"node":"/"node":"x/' 3
 tamper 'a deleted record' 4d 4
 tamper 'a doubled record' '2p' 3
 tamper 'a hash of its own' '2s/"hash":"..../"hash":"0000/' 2
