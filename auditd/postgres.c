@@ -36,6 +36,7 @@
 #define BACKOFF_MIN_MS	100
 #define BACKOFF_MAX_MS	5000
 #define LOG_EVERY_MS	60000		/* the same complaint */
+#define PARTITIONS_MS	86400000ULL
 #define CURSOR_FILE	"postgres.cursor"
 #define REJECTED_FILE	"postgres.rejected"
 
@@ -44,6 +45,7 @@ enum drain_phase {
 	DRAIN_WAITING,		/* to connect again */
 	DRAIN_CONNECTING,
 	DRAIN_CHECKING,		/* what the role may do */
+	DRAIN_PARTITIONS,	/* the months ahead are being made */
 	DRAIN_IDLE,
 	DRAIN_SENDING
 };
@@ -55,10 +57,7 @@ static const char check_sql[] =
     "COALESCE((SELECT relowner = r.oid FROM pg_catalog.pg_class WHERE oid = t.t), false), "
     "t.t IS NOT NULL, "
     "COALESCE(pg_catalog.has_table_privilege(t.t, 'INSERT'), false), "
-    "pg_catalog.set_config('statement_timeout', '9000', false), "
-    "pg_catalog.set_config('synchronous_commit', CASE WHEN "
-    "pg_catalog.current_setting('synchronous_commit') = 'off' THEN 'on' ELSE "
-    "pg_catalog.current_setting('synchronous_commit') END, false) "
+    "pg_catalog.to_regprocedure('pontifex.audit_partitions(integer)') IS NOT NULL "
     "FROM (SELECT pg_catalog.to_regclass('pontifex.audit') AS t) AS t, pg_catalog.pg_roles AS r "
     "WHERE r.rolname = current_user";
 
@@ -88,6 +87,7 @@ static struct {
 	int			 resting;	/* calls go first, until the timer */
 	int			 hurried;
 	uint64_t		 kicked_ms;	/* the newest record */
+	uint64_t		 partitions_ms;	/* when they were made last */
 	uint64_t		 batch_ms;	/* when the batch left */
 } d;
 
@@ -298,12 +298,38 @@ connect_start(void)
 	watch(EV_WRITE);
 }
 
+/* The months ahead; a day is soon enough for the next time. */
+static void
+ask_partitions(void)
+{
+	if (PQsendQueryParams(d.conn, "SELECT pontifex.audit_partitions()", 0,
+	    NULL, NULL, NULL, NULL, 0) == 0) {
+		connection_lost("cannot ask");
+		return;
+	}
+	d.phase = DRAIN_PARTITIONS;
+	d.partitions_ms = now_ms();
+	set_timer(deadline());
+	watch(EV_READ | EV_WRITE | EV_PERSIST);
+}
+
+/* Without them records go to the rest, which takes all. */
+static void
+partitions_made(const PGresult *result)
+{
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		complain("the months ahead cannot be made",
+		    PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+	d.phase = DRAIN_IDLE;
+	(void)event_del(d.timer);
+}
+
 /* Rights beyond need are told, not refused: the trail comes first. */
 static void
 checked(const PGresult *result)
 {
 	if (PQresultStatus(result) != PGRES_TUPLES_OK ||
-	    PQntuples(result) != 1 || PQnfields(result) != 5) {
+	    PQntuples(result) != 1 || PQnfields(result) != 4) {
 		back_off("cannot be checked", PQresultErrorField(result,
 		    PG_DIAG_MESSAGE_PRIMARY));
 		return;
@@ -320,6 +346,12 @@ checked(const PGresult *result)
 		    "the role pontifex_audit of auditd/schema.sql", NULL);
 		return;
 	}
+	if (PQgetvalue(result, 0, 3)[0] != 't') {
+		d.backoff_ms = BACKOFF_MAX_MS;
+		back_off("its schema is older than this daemon: load what "
+		    "`pontifexctl audit schema -p' prints", NULL);
+		return;
+	}
 	if (PQgetvalue(result, 0, 0)[0] == 't')
 		complain("its role may do more than INSERT: who holds it can "
 		    "change the trail: use the role pontifex_audit of "
@@ -327,8 +359,7 @@ checked(const PGresult *result)
 	else
 		log_info("audit database: connected");
 	d.backoff_ms = BACKOFF_MIN_MS;
-	d.phase = DRAIN_IDLE;
-	(void)event_del(d.timer);
+	ask_partitions();
 }
 
 /* ---- batches ----------------------------------------------------------- */
@@ -410,6 +441,10 @@ go_on(void)
 	if (d.phase != DRAIN_IDLE || d.resting ||
 	    d.conf.durable() <= d.done.seq)
 		return;
+	if (now_ms() - d.partitions_ms > PARTITIONS_MS) {
+		ask_partitions();
+		return;
+	}
 	if (waiting >= d.limit)
 		send_batch();
 	else if (!event_pending(d.timer, EV_TIMEOUT, NULL))
@@ -532,6 +567,8 @@ on_result(const PGresult *result)
 		connection_lost("connection lost");
 	} else if (d.phase == DRAIN_CHECKING) {
 		checked(result);
+	} else if (d.phase == DRAIN_PARTITIONS) {
+		partitions_made(result);
 		go_on();
 	} else if (PQresultStatus(result) == PGRES_COMMAND_OK) {
 		stored(result);
@@ -547,7 +584,8 @@ collect(void)
 	PGresult *result, *first;
 	ExecStatusType status;
 
-	while ((d.phase == DRAIN_CHECKING || d.phase == DRAIN_SENDING) &&
+	while ((d.phase == DRAIN_CHECKING || d.phase == DRAIN_PARTITIONS ||
+	    d.phase == DRAIN_SENDING) &&
 	    !PQisBusy(d.conn)) {
 		result = PQgetResult(d.conn);
 		status = PQresultStatus(result);
@@ -611,6 +649,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		break;
 	case DRAIN_CONNECTING:
 	case DRAIN_CHECKING:
+	case DRAIN_PARTITIONS:
 	case DRAIN_SENDING:
 		if (d.phase == DRAIN_SENDING)
 			d.unsure = 1;
@@ -719,6 +758,7 @@ drain_state(void)
 		return "not connected";
 	case DRAIN_CONNECTING:
 	case DRAIN_CHECKING:
+	case DRAIN_PARTITIONS:
 		return "connecting";
 	default:
 		return "connected";

@@ -264,14 +264,22 @@ rows_statement(void)
 	if (sql.len > 0)
 		return (const char *)sql.data;
 	buffer_init(&sql, 16384);
-	(void)buffer_add_cstr(&sql, "INSERT INTO pontifex.audit (");
+	/*
+	 * Settings of a session do not last behind a pooler: durable is what
+	 * this transaction says.
+	 */
+	(void)buffer_add_cstr(&sql, "WITH s AS MATERIALIZED (SELECT "
+	    "pg_catalog.set_config('synchronous_commit', CASE WHEN "
+	    "pg_catalog.current_setting('synchronous_commit') = 'off' THEN "
+	    "'on' ELSE pg_catalog.current_setting('synchronous_commit') END, "
+	    "true) AS durable) INSERT INTO pontifex.audit (");
 	for (i = 0; i < NCOLUMNS; i++)
 		(void)buffer_printf(&sql, "%s\"%s\"", i == 0 ? "" : ", ",
 		    columns[i].name);
-	(void)buffer_add_cstr(&sql, ") SELECT * FROM unnest(");
+	(void)buffer_add_cstr(&sql, ") SELECT u.* FROM s CROSS JOIN LATERAL unnest(");
 	for (i = 0; i < NCOLUMNS; i++)
 		(void)buffer_printf(&sql, "%s$%zu::%s[]", i == 0 ? "" : ", ",
 		    i + 1, columns[i].type);
-	(void)buffer_add(&sql, ") ON CONFLICT DO NOTHING", 25);
+	(void)buffer_add(&sql, ") AS u ON CONFLICT DO NOTHING", 30);
 	return sql.bad ? "" : (const char *)sql.data;
 }

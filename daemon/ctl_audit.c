@@ -44,6 +44,7 @@ static const struct command {
 	{ "hash", "+j:p:f:K:s:u:N:", 1, audit_hash,
 	    "[-K key-file] [-j journal | -p postgres | -f file] [-s since]\n"
 	    "            [-u until] [-N node] value | -" },
+	{ "schema", "+p:", 0, audit_schema, "[-p postgres]" },
 };
 #define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
 

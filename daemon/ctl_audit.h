@@ -42,6 +42,7 @@ int	audit_search(const struct audit_options *);
 int	audit_export(const struct audit_options *);
 int	audit_report(const struct audit_options *);
 int	audit_hash(const struct audit_options *);
+int	audit_schema(const struct audit_options *);
 
 /* Opens the place of the options; NULL after a line to standard error. */
 struct trail *audit_open(const struct audit_options *);

@@ -117,29 +117,42 @@ run(struct rows *r, const char *sql)
 	return say_why(&r->why, "postgres", PQerrorMessage(r->db));
 }
 
-static int
-connect_rows(struct rows *r, const char *where)
+PGconn *
+postgres_connect(const char *where, char **why)
 {
 	static const char *const keywords[] = { "connect_timeout", "dbname",
 	    "fallback_application_name", "client_encoding", NULL };
 	const char *values[] = { CONNECT_SECONDS, NULL, "pontifexctl", "UTF8",
 	    NULL };
 	PQconninfoOption *options;
+	PGconn *db;
 	char *text;
 
-	if ((text = connection_string(where, &r->why)) == NULL)
-		return -1;
+	if ((text = connection_string(where, why)) == NULL)
+		return NULL;
 	/* libpq's message would quote a piece of what it could not read. */
 	if ((options = PQconninfoParse(text, NULL)) == NULL) {
 		freezero(text, strlen(text));
-		return say_why(&r->why, "postgres", "not a connection string");
+		(void)say_why(why, "postgres", "not a connection string");
+		return NULL;
 	}
 	PQconninfoFree(options);
 	values[1] = text;
-	r->db = PQconnectdbParams(keywords, values, 1);
+	db = PQconnectdbParams(keywords, values, 1);
 	freezero(text, strlen(text));
-	if (r->db == NULL || PQstatus(r->db) != CONNECTION_OK)
-		return say_why(&r->why, "postgres", PQerrorMessage(r->db));
+	if (db == NULL || PQstatus(db) != CONNECTION_OK) {
+		(void)say_why(why, "postgres", PQerrorMessage(db));
+		PQfinish(db);
+		return NULL;
+	}
+	return db;
+}
+
+static int
+connect_rows(struct rows *r, const char *where)
+{
+	if ((r->db = postgres_connect(where, &r->why)) == NULL)
+		return -1;
 	/* An operator of somebody else's schema is not ours. */
 	if (run(r, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ "
 	    "READ ONLY") == -1 ||

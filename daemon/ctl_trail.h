@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <libpq-fe.h>
+
 #include "../common/buffer.h"
 #include "../common/record.h"
 
@@ -96,6 +98,8 @@ int	trail_compare(struct trail *, const struct filter *, char **what,
 
 struct rows;
 
+/* NULL with why, as trail_open() says. */
+PGconn	*postgres_connect(const char *where, char **why);
 struct rows *rows_open(const char *where, const struct filter *,
 	    enum trail_order, uint64_t newest, char **why);
 void	rows_close(struct rows *);

@@ -65,6 +65,9 @@ for page in docs/*.[58]; do
 	put 644 "$page" "$MANDIR/man$section/$(basename "$page")"
 done
 put 644 auditd/schema.sql "$SHAREDIR/schema.sql"
+for file in auditd/schema/*.sql; do
+	put 644 "$file" "$SHAREDIR/schema/$(basename "$file")"
+done
 
 if [ ! -f rc/pontifex.conf ]; then
 	echo 'rc/pontifex.conf, the annotated configuration, is not there: write one by pontifex.conf(5)' >&2

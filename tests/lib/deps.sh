@@ -10,7 +10,7 @@ build="gcc libc6-dev make pkg-config bison libevent-dev libssl-dev libpq-dev lib
 	libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libc-ares-dev
 	ca-certificates curl sqlite3"
 all="$build libcmocka-dev postgresql clang clang-tidy cppcheck mandoc jq nodejs npm wrk python3
-	procps binutils iproute2 python3-cryptography"
+	procps binutils iproute2 python3-cryptography pgbouncer rsyslog xxd openssl"
 
 name_only=no
 [ "${1:-}" = --name-missing ] && { name_only=yes; shift; }
