@@ -53,4 +53,36 @@ tamper 'a deleted record' 4d 4
 tamper 'a doubled record' '2p' 3
 tamper 'a hash of its own' '2s/"hash":"..../"hash":"0000/' 2
 
+# An export, by the page's recipe and by us.
+block bash >"$work/check-export.sh"
+is 'the page has a recipe for exports' yes "$(grep -q attested "$work/check-export.sh" && echo yes)"
+recipe() { bash "$work/check-export.sh" "$1" 2>&1; }
+evidence() { "$build/pontifexctl" audit verify -f "$1" -k "$journal/checkpoint.pub" | tail -n 1; }
+"$build/pontifexctl" audit export -j "$journal" >"$work/export.jsonl" 2>"$work/export.err"
+is 'audit export writes every record' "$records" "$(wc -l <"$work/export.jsonl")"
+like 'the recipe says ok of it' "^ok: records 1 to $records, attested up to [0-9]+, the one before the first: yes" \
+    "$(recipe "$work/export.jsonl")"
+is 'and audit verify' "audit verify: ok, $records records" "$(evidence "$work/export.jsonl")"
+# What begins behind a record that a checkpoint attests.
+attested=$(jq -r 'select(.event == "checkpoint") | .detail.seq' "$work/export.jsonl" | head -n 1)
+"$build/pontifexctl" audit export -j "$journal" -q "$((attested + 2))-$((attested + 2))" >"$work/part.jsonl" 2>"$work/export.err"
+is 'a part begins behind the record that a checkpoint attests' "$((attested + 1))" "$(head -n 1 "$work/part.jsonl" | jq .seq)"
+like 'the recipe says ok of a part' "^ok: records $((attested + 1)) to .* the one before the first: yes" "$(recipe "$work/part.jsonl")"
+like 'and audit verify' 'audit verify: ok' "$(evidence "$work/part.jsonl")"
+# Who edits a record and computes all hashes anew cannot sign.
+python3 - "$work/export.jsonl" >"$work/forged.jsonl" <<'END'
+import hashlib, sys
+prev = '0' * 64
+for line in open(sys.argv[1]):
+    text = line[:-155].replace('order_lookup', 'order_cancel') + '}'
+    digest = hashlib.sha256((prev + text).encode()).hexdigest()
+    print(text[:-1] + ',"prev_hash":"%s","hash":"%s"}' % (prev, digest))
+    prev = digest
+END
+like 'the recipe finds a forgery that was chained anew' '^bad: record [0-9]+ is not the one' "$(recipe "$work/forged.jsonl")"
+like 'and so does audit verify' 'FAILED: .*: forged: the checkpoint in record' "$(evidence "$work/forged.jsonl")"
+line=$(grep -n '"http"' "$work/export.jsonl" | head -n 1 | cut -d: -f1)
+sed "${line}s/\"http\"/\"HTTP\"/" "$work/export.jsonl" >"$work/edited.jsonl"
+is 'the recipe finds an edited line' "bad: record $line" "$(recipe "$work/edited.jsonl")"
+
 done_testing
