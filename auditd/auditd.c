@@ -101,8 +101,11 @@ static int
 configure(const struct frame *f)
 {
 	struct msg_conf_tool_digest t;
+	struct msg_conf_sink sink;
 	struct msg_conf_auditd m;
 
+	if (f->type == MSG_CONF_SINK)
+		return get_conf_sink(f, &sink) == -1 ? -1 : sink_add(&sink);
 	if (f->type == MSG_CONF_AUDITD) {
 		if (conf.path != NULL || get_conf_auditd(f, &m) == -1 ||
 		    configure_checkpoints(&m) == -1)
@@ -310,6 +313,7 @@ commit(void)
 	ndue = 0;
 	if (durable) {
 		drain_kick(bytes);
+		sinks_kick(bytes);
 		tell_lost();
 	}
 }
@@ -668,6 +672,12 @@ start_event(void)
 	join_event("start", detail);
 }
 
+static void
+on_gap(const char *detail)
+{
+	join_event("sink_gap", detail);
+}
+
 /* Many large statements make more than one group. */
 static void
 on_tool(const char *name, const char *detail)
@@ -685,6 +695,7 @@ prepare(void)
 		.ms = conf.checkpoint_ms, .path = conf.checkpoint,
 		.paths = conf.checkpoints,
 	};
+	struct sinks_conf sc;
 	struct drain_conf dc = {
 		.base = child.base, .dsn = conf.dsn, .node = conf.node,
 		.durable = durable_seq,
@@ -711,6 +722,14 @@ prepare(void)
 	if (checkpoint_open(&cc) == -1)
 		return -1;
 	dc.patience = conf.limit != 0 ? conf.limit / 4 : DRAIN_PATIENCE;
+	sc.base = child.base;
+	sc.node = conf.node;
+	sc.dir = dc.dir;
+	sc.limit = conf.limit;
+	sc.durable = durable_seq;
+	sc.gap = on_gap;
+	if (sinks_open(&sc) == -1)
+		return -1;
 	if (drain_open(&dc) == -1)
 		return -1;
 	drains = conf.dsn[0] != '\0';
@@ -748,11 +767,27 @@ confine(void)
 	sandbox_needs_init(&needs);
 	sandbox_path(&needs, conf.path, SANDBOX_WRITE);
 	drain_needs(&needs);
+	sinks_needs(&needs);
 	checkpoint_needs(&needs);
 	return sandbox_enter(ROLE_AUDITD, &needs);
 }
 
 /* ---- orders ------------------------------------------------------------ */
+
+/* Where a program listens that the parent started. */
+static int
+take_pipe(const struct frame *f)
+{
+	uint32_t index;
+
+	if (f->fd == -1 || f->length != sizeof(index)) {
+		if (f->fd != -1)
+			close(f->fd);
+		return -1;
+	}
+	memcpy(&index, f->payload, sizeof(index));
+	return sink_pipe(index, f->fd);
+}
 
 static int
 control(const struct frame *f)
@@ -761,11 +796,14 @@ control(const struct frame *f)
 		[FAILURE_REFUSE] = "refuse", [FAILURE_STOP] = "stop",
 		[FAILURE_CONTINUE] = "continue",
 	};
+	struct buffer b;
 	char text[1024];
 	int n;
 
 	if (f->type == MSG_AUDIT_EVENT)
 		return on_parent_event(f);
+	if (f->type == MSG_SINK_PIPE)
+		return take_pipe(f);
 	if (f->type != MSG_STATUS_ASK)
 		return -1;
 	n = snprintf(text, sizeof(text),
@@ -784,7 +822,11 @@ control(const struct frame *f)
 	    (unsigned long long)drain_rejected());
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -1;
-	(void)channel_send(child.control, MSG_STATUS, f->id, text, (size_t)n);
+	buffer_init(&b, 4096);
+	(void)buffer_add(&b, text, (size_t)n);
+	sinks_status(&b);
+	(void)channel_send(child.control, MSG_STATUS, f->id, b.data, b.len);
+	buffer_free(&b);
 	return 0;
 }
 
@@ -796,8 +838,8 @@ on_end_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (strcmp(drain_state(), "off") == 0 ||
-	    drain_seq() >= journal_seq(journal) || now_ms() >= end_ms ||
+	if ((sinks_drained() && (strcmp(drain_state(), "off") == 0 ||
+	    drain_seq() >= journal_seq(journal))) || now_ms() >= end_ms ||
 	    event_add(end_timer, &pause) == -1) {
 		if (strcmp(drain_state(), "off") != 0 &&
 		    drain_seq() < journal_seq(journal))
@@ -846,6 +888,7 @@ main(void)
 
 	rc = child_main(ROLE_AUDITD, &ops);
 	drain_close();
+	sinks_close();
 	checkpoint_close();
 	journal_close(journal);
 	return rc;

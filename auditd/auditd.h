@@ -163,6 +163,29 @@ void	 checkpoint_force(void);
 uint64_t checkpoint_seq(void);	/* of the last one; 0: none */
 const char *checkpoint_state(void);	/* "ok", or what fails; no newline */
 
+/* ---- sink.c ------------------------------------------------------------ */
+
+struct sinks_conf {
+	struct event_base *base;
+	const char	*node;
+	int		 dir;		/* of the journal */
+	uint64_t	 limit;		/* bytes that a sink may be behind */
+	uint64_t	(*durable)(void);
+	void		(*gap)(const char *detail);	/* an event "sink_gap" */
+};
+/* Before the sandbox, in the order of the configuration.  0, or -1. */
+int	 sink_add(const struct msg_conf_sink *);
+int	 sinks_open(const struct sinks_conf *);
+void	 sinks_close(void);
+void	 sinks_needs(struct sandbox_needs *);
+/* So many bytes of new records are durable. */
+void	 sinks_kick(size_t bytes);
+/* A program's standard input; takes ownership of fd. */
+int	 sink_pipe(uint32_t index, int fd);
+/* The end: what is not sent yet gets no more time than a moment. */
+int	 sinks_drained(void);
+void	 sinks_status(struct buffer *);
+
 /* ---- keep.c ------------------------------------------------------------ */
 
 /*

@@ -11,6 +11,7 @@
 #define CHECKPOINTS_MAX	4		/* files that checkpoints go to */
 #define AUDIT_SEGMENT_MIN 4096		/* bytes */
 #define TRIED_MAX	8		/* sources that one call asks */
+#define SINKS_MAX	8
 #define INVALIDATES_MAX	64		/* tools whose results one tool makes stale */
 #define SOURCES_MAX	64
 #define PARAMS_MAX	64		/* parameters of one tool */

@@ -24,6 +24,7 @@ message_name(unsigned int type)
 		[MSG_CONF_GRANT] = "conf grant", [MSG_CONF_FETCH] = "conf fetch",
 		[MSG_FETCH] = "fetch", [MSG_FETCHED] = "fetched",
 		[MSG_CONF_HANDLER] = "conf handler",
+		[MSG_CONF_SINK] = "conf sink", [MSG_SINK_PIPE] = "sink pipe",
 		[MSG_CONF_GENERATIONS] = "conf generations",
 		[MSG_CONF_SOURCE] = "conf source",
 		[MSG_CONF_TOOL] = "conf tool", [MSG_CONF_PARAM] = "conf param",
@@ -599,6 +600,27 @@ get_conf_auditd(const struct frame *f, struct msg_conf_auditd *m)
 	m->dsn = get_string(&r, TEXT_MAX_);
 	m->config_digest = get_string(&r, 2 * DIGEST_LEN);
 	m->tools = get_count(&r, TOOLS_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_sink(struct buffer *b, const struct msg_conf_sink *m)
+{
+	put_u8(b, m->kind);
+	put_slice(b, m->name);
+	put_slice(b, m->target);
+	put_slice(b, m->ca);
+}
+
+int
+get_conf_sink(const struct frame *f, struct msg_conf_sink *m)
+{
+	READ(f, r);
+
+	m->kind = (uint8_t)get_enum(&r, SINK_KIND_MAX);
+	m->name = get_string(&r, NAME_LEN_MAX);
+	m->target = get_string(&r, PATH_LEN_MAX);
+	m->ca = get_string(&r, PATH_LEN_MAX);
 	return wire_done(&r);
 }
 

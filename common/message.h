@@ -35,6 +35,8 @@ enum message_type {
 	MSG_CONF_GRANT,		/* authd: a role of the issuer before it */
 	MSG_CONF_FETCH,		/* fetcher: an issuer, in configuration order */
 	MSG_CONF_HANDLER,	/* one, handler */
+	MSG_CONF_SINK,		/* auditd */
+	MSG_SINK_PIPE,		/* auditd: its number (u32), a descriptor */
 	MSG_CONF_GENERATIONS,	/* one, handler; a descriptor: the shared page */
 	MSG_CONF_SOURCE,	/* handler */
 	MSG_CONF_TOOL,		/* handler, in configuration order */
@@ -321,6 +323,16 @@ void	put_conf_tool_digest(struct buffer *,
 	    const struct msg_conf_tool_digest *);
 int	get_conf_tool_digest(const struct frame *,
 	    struct msg_conf_tool_digest *);
+
+enum sink_kind { SINK_SYSLOG, SINK_FILE, SINK_PIPE, SINK_KIND_MAX };
+struct msg_conf_sink {
+	uint8_t		kind;		/* enum sink_kind */
+	struct slice	name;		/* "syslog", "file", "pipe" and a number */
+	struct slice	target;		/* path, program, unix:, tcp://, tls:// */
+	struct slice	ca;		/* path; may be empty */
+};
+void	put_conf_sink(struct buffer *, const struct msg_conf_sink *);
+int	get_conf_sink(const struct frame *, struct msg_conf_sink *);
 
 /*
  * A new peer; the descriptor travels with it.  To authd for a handler, it

@@ -75,3 +75,77 @@ checkpoint_to(struct config *c, char *path)
 		    CHECKPOINTS_MAX);
 	add_text(&c->audit.checkpoints, absolute);
 }
+
+/* ---- sinks ------------------------------------------------------------- */
+
+static const char *const kinds[SINK_KIND_MAX] = {
+	[SINK_SYSLOG] = "syslog", [SINK_FILE] = "file", [SINK_PIPE] = "pipe",
+};
+
+static int
+begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* host:port, where the host may stand in brackets. */
+static int
+is_address(const char *text)
+{
+	const char *colon = strrchr(text, ':'), *error = "no port";
+
+	if (colon != NULL && colon > text)
+		(void)strtonum(colon + 1, 1, 65535, &error);
+	return error == NULL;
+}
+
+static void
+check_target(enum sink_kind kind, const char *t)
+{
+	if (kind == SINK_SYSLOG && !begins(t, "unix:/") &&
+	    !((begins(t, "tcp://") || begins(t, "tls://")) && is_address(t + 6)))
+		config_error("sink syslog \"%s\": \"tcp://HOST:PORT\", "
+		    "\"tls://HOST:PORT\" or \"unix:/PATH\"", t);
+	if (kind == SINK_PIPE && !begins(t, "unix:/") && t[0] != '/')
+		config_error("sink pipe \"%s\": a program by its whole path, "
+		    "or \"unix:/PATH\"", t);
+	if (strlen(t) >= PATH_LEN_MAX)
+		config_error("sink %s: longer than %d bytes", kinds[kind],
+		    PATH_LEN_MAX - 1);
+}
+
+void
+add_sink(struct config *c, enum sink_kind kind, char *target, char *ca)
+{
+	struct sink_conf *s = &c->audit.sink[c->audit.nsinks];
+	uint32_t i, n = 1;
+
+	if (c->audit.nsinks == SINKS_MAX) {
+		config_error("more than %d sinks", SINKS_MAX);
+		free(target);
+		free(ca);
+		return;
+	}
+	c->audit.nsinks++;
+	s->kind = kind;
+	if (target == NULL)
+		s->target = need(strdup("unix:/dev/log"));
+	else if (kind == SINK_FILE)
+		set_path(&s->target, target, "sink file");
+	else
+		s->target = target;
+	if (ca != NULL)
+		set_path(&s->ca, ca, "ca");
+	if (s->target == NULL)
+		return;
+	for (i = 0; i + 1 < c->audit.nsinks; i++) {
+		n += c->audit.sink[i].kind == kind;
+		if (c->audit.sink[i].target != NULL &&
+		    strcmp(c->audit.sink[i].target, s->target) == 0)
+			config_error("sink \"%s\" is given twice", s->target);
+	}
+	s->name = need_print("%s-%u", kinds[kind], n);
+	check_target(kind, s->target);
+	if (s->ca != NULL && !begins(s->target, "tls://"))
+		config_error("sink \"%s\": ca is for tls://", s->target);
+}

@@ -174,6 +174,12 @@ config_free(struct config *c)
 	}
 	texts_free(&c->hosts);
 	texts_free(&c->audit.checkpoints);
+	while (c->audit.nsinks > 0) {
+		c->audit.nsinks--;
+		free(c->audit.sink[c->audit.nsinks].name);
+		free(c->audit.sink[c->audit.nsinks].target);
+		free(c->audit.sink[c->audit.nsinks].ca);
+	}
 	texts_free(&c->origins);
 	texts_free(&c->not_in_force);
 	free(c->path);

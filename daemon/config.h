@@ -116,6 +116,13 @@ struct tool_conf {
 	int			 sql_line;	/* first line of the sql */
 };
 
+struct sink_conf {
+	enum sink_kind		 kind;
+	char			*name;		/* "syslog-1" */
+	char			*target;	/* path, program, unix:, tcp://, tls:// */
+	char			*ca;		/* absolute path, NULL: the system's */
+};
+
 struct audit_conf {
 	int			 present;
 	char			*node;		/* default: the host's name */
@@ -126,6 +133,8 @@ struct audit_conf {
 	uint32_t		 checkpoint_records;	/* 0: the default */
 	uint32_t		 checkpoint_ms;	/* 0: the default */
 	struct text_list	 checkpoints;	/* paths, absolute */
+	struct sink_conf	 sink[SINKS_MAX];
+	uint32_t		 nsinks;
 	enum audit_failure	 on_failure;
 	int			 redact_all;	/* arguments redact */
 	struct secret_ref	 postgres;

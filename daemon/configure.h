@@ -163,6 +163,7 @@ void	 set_segment(struct config *, int64_t bytes);
 void	 checkpoint_every_records(struct config *, int64_t);
 void	 checkpoint_every_time(struct config *, int64_t ms);
 void	 checkpoint_to(struct config *, char *path);
+void	 add_sink(struct config *, enum sink_kind, char *target, char *ca);
 
 /* check_cache.c */
 void	 caches_check(struct config *);

@@ -89,6 +89,13 @@ void	events_resend(void);
 /* Its MSG_AUDIT_ACK or _NACK; -1: malformed. */
 int	events_acked(const struct frame *);
 
+/* pipes.c: the programs of `sink pipe'. */
+void	pipes_start(void);
+void	pipes_auditd_ready(void);
+/* Whether pid was one of them. */
+int	pipes_ended(pid_t pid, int status);
+void	pipes_stop(void);
+
 /* slices.c: queues what the child must know, MSG_START to MSG_CONFIG_END. */
 int	slice_send(struct child_proc *);
 /* Reads the key file and hands it to authd; 0, or -1 after a log line. */

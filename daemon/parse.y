@@ -189,9 +189,11 @@ audit_line	: /* empty */
 			secret_free(&conf->audit.postgres);
 			conf->audit.postgres = $2;
 		}
-		| SINK SYSLOG			{ not_in_force(conf, "sink syslog: records go to the journal and to Postgres alone"); }
-		| SINK TFILE STRING		{ not_in_force(conf, "sink file \"%s\": nothing is written there", $3); free($3); }
-		| SINK PIPE STRING		{ not_in_force(conf, "sink pipe \"%s\": nothing is started", $3); free($3); }
+		| SINK SYSLOG			{ add_sink(conf, SINK_SYSLOG, NULL, NULL); }
+		| SINK SYSLOG STRING		{ add_sink(conf, SINK_SYSLOG, $3, NULL); }
+		| SINK SYSLOG STRING CA STRING	{ add_sink(conf, SINK_SYSLOG, $3, $5); }
+		| SINK TFILE STRING		{ add_sink(conf, SINK_FILE, $3, NULL); }
+		| SINK PIPE STRING		{ add_sink(conf, SINK_PIPE, $3, NULL); }
 		| CHECKPOINT TO STRING		{ checkpoint_to(conf, $3); }
 		| CHECKPOINT EVERY integer RECORDS { checkpoint_every_records(conf, $3); }
 		| CHECKPOINT EVERY DURATION	{ checkpoint_every_time(conf, $3); }

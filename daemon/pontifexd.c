@@ -230,6 +230,7 @@ main(int argc, char **argv)
 	supervise_start();
 	loop_run(parent.base, &parent.stop, NULL, NULL);
 	control_close();
+	pipes_stop();
 	folders_release();
 	log_info("stopped");
 	return parent.exit_code;

@@ -403,6 +403,29 @@ send_handler(struct channel *ch)
 }
 
 static int
+send_sinks(struct channel *ch)
+{
+	const struct sink_conf *s;
+	struct msg_conf_sink m;
+	struct buffer *b;
+	uint32_t i;
+
+	for (i = 0; i < parent.config->audit.nsinks; i++) {
+		s = &parent.config->audit.sink[i];
+		m.kind = (uint8_t)s->kind;
+		m.name = slice_of(s->name);
+		m.target = slice_of(s->target);
+		m.ca = slice_of(s->ca);
+		if ((b = channel_begin(ch, MSG_CONF_SINK, 0)) == NULL)
+			return -1;
+		put_conf_sink(b, &m);
+		if (channel_commit(ch) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
 send_auditd(struct channel *ch)
 {
 	const struct config *c = parent.config;
@@ -439,6 +462,8 @@ send_auditd(struct channel *ch)
 	if (secret != NULL)
 		freezero(secret, len);
 	if (rc == -1)
+		return -1;
+	if (send_sinks(ch) == -1)
 		return -1;
 	TAILQ_FOREACH(t, &c->tools, entry) {
 		struct msg_conf_tool_digest d = {

@@ -222,8 +222,10 @@ child_ready(struct child_proc *c)
 		else if (c->role == ROLE_AUTHD && other->role == ROLE_HANDLER)
 			share_ticket_key(other, c);
 	}
-	if (c->role == ROLE_AUDITD)
+	if (c->role == ROLE_AUDITD) {
 		events_resend();
+		pipes_auditd_ready();
+	}
 	/* Auditd's wires first, the listeners' last. */
 	for (i = 0; i < parent.nchildren; i++) {
 		other = &parent.children[i];
@@ -735,12 +737,15 @@ on_sigchld(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pipes_ended(pid, status))
+			continue;
 		for (i = 0; i < parent.nchildren; i++)
 			if (parent.children[i].pid == pid) {
 				child_ended(&parent.children[i], status);
 				break;
 			}
+	}
 }
 
 static void
@@ -779,6 +784,7 @@ supervise_start(void)
 		fatal("cannot watch children");
 	for (n = 0; n < parent.nchildren; n++)
 		child_spawn(&parent.children[n]);
+	pipes_start();
 }
 
 /* ---- the end ----------------------------------------------------------- */

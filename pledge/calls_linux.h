@@ -164,6 +164,9 @@ static const struct filtered {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_USER_TIMEOUT) } },
 	{ SCMP_SYS(setsockopt), H | J, TCP, 0, 2, {
 	    EQ(1, SOL_SOCKET), EQ(2, SO_KEEPALIVE) } },
+	/* A sink: what the kernel holds of it is bounded. */
+	{ SCMP_SYS(setsockopt), J, NETWORK, 0, 2, {
+	    EQ(1, SOL_SOCKET), EQ(2, SO_SNDBUF) } },
 	/* A newer c-ares would like its TCP fast, and does without. */
 	{ SCMP_SYS(setsockopt), F, DNS, EPERM, 2, {
 	    EQ(1, IPPROTO_TCP), EQ(2, TCP_FASTOPEN_CONNECT) } },

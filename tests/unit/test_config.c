@@ -807,7 +807,7 @@ static void
 the_production_configuration_loads(void **state)
 {
 	static const char *const pending[] = {
-		"c:13: redis", "c:34: sink syslog",
+		"c:13: redis",
 	};
 	const struct text_item *item;
 	struct config *c;
@@ -889,7 +889,8 @@ every_word_of_the_grammar_parses(void **state)
 	    "\t\tclaims \"a\"\n\t\t\t, \"b\"\n"
 	    "\t\trate 5 per hour burst 6\n\t}\n}\n"
 	    "audit {\n\tjournal \"/j\" limit 1048576 keep 30d segment 1M\n\ton failure stop\n"
-	    "\targuments redact\n\tsink file \"f\"\n\tsink pipe \"p\"\n"
+	    "\targuments redact\n\tsink file \"f\"\n\tsink pipe \"/p q\"\n"
+	    "\tsink syslog\n\tsink syslog \"tls://[::1]:6514\" ca \"ca\"\n"
 	    "\tcheckpoint to \"/c\"\n\tcheckpoint to \"c\"\n"
 	    "\tcheckpoint every 50 records\n\tcheckpoint every 5s\n\tpostgres from credential \"dsn\"\n}\n"
 	    "source file postgres {\n\tdsn from file \"dsn\"\n"
@@ -952,7 +953,11 @@ every_word_of_the_grammar_parses(void **state)
 	assert_string_equal(config_source(c, "file")->dsn.name, in_dir("dsn"));
 	TAILQ_FOREACH(item, &c->not_in_force, entry)
 		pending++;
-	assert_int_equal(pending, 4);
+	assert_int_equal(pending, 2);
+	assert_int_equal(c->audit.nsinks, 4);
+	assert_string_equal(c->audit.sink[1].target, "/p q");
+	assert_string_equal(c->audit.sink[2].target, "unix:/dev/log");
+	assert_string_equal(c->audit.sink[3].name, "syslog-2");
 	assert_int_equal(c->audit.keep_s, 30 * 86400);
 	assert_int_equal(c->audit.segment, 1048576);
 	assert_int_equal(c->audit.checkpoint_records, 50);
