@@ -31,7 +31,7 @@ check pontifexctl libpq
 check libexec/listener libseccomp
 check libexec/authd libseccomp
 check libexec/handler libseccomp libpq libsqlite3
-check libexec/auditd libseccomp libpq
+check libexec/auditd libseccomp libpq libssl
 check libexec/fetcher libseccomp libcurl libcares
 
 for file in pontifexd pontifexctl libexec/listener libexec/authd libexec/handler libexec/auditd \
