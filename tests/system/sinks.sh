@@ -141,7 +141,7 @@ arrives 'a program' "$work/keep/lines"
 is 'whom another authority vouches for gets nothing' '' "$(cat "$work/wrong" 2>/dev/null)"
 like 'and it is said' 'sink syslog-4: failed: TLS' "$(cat "$daemon_log")"
 like 'RFC 5424: who, what, which' "^86 .* $(journal | jq -r .node | head -n 1) pontifexd audit \[meta sequenceId=\"1\"\]$" "$(head -n 1 "$work/rs/tcp.head")"
-like 'a refusal is a notice' '^85 ' "$(tail -n 1 "$work/rs/tcp.head")$(grep -m 1 '^85 ' "$work/rs/tcp.head")"
+like 'a refusal is a notice' '^85 ' "$(grep -m 1 '^85 ' "$work/rs/tcp.head")"
 is 'what is redacted stands in none of them' '' "$(grep -l sentinel-of-the-sinks "$dir/out/records" "$work/rs/tcp" "$work/rs/local" "$work/tls" "$work/keep/lines")"
 number 'a program that ends is started anew' "$(wc -l <"$work/keep/three")" -ge 3
 like 'which is said' 'die.sh: ended with 0: started anew' "$(cat "$daemon_log")"
@@ -194,7 +194,7 @@ is 'no program stays behind' '' "$(pgrep -f "$work/keep.sh|cat >>$work/keep")"
 sed -i "/^\tsink/d; s|^\tjournal \"audit\".*|\tjournal \"audit2\" limit 64K\n\tsink syslog \"tcp://127.0.0.1:$(free_port)\"|" "$conf"
 daemon_start || die 'it starts with a receiver that is not there' ready
 load 20 500 >/dev/null
-gap() { cat "$dir"/audit2/*.jsonl | jq -c 'select(.event == "sink_gap")' | grep -q first; }
+gap() { [ -n "$(cat "$dir"/audit2/*.jsonl | jq -c 'select(.event == "sink_gap")')" ]; }
 until_true 10 gap
 succeeds 'one that is too far behind skips, and a record says so' gap
 is 'it names what is missing' true "$(cat "$dir"/audit2/*.jsonl | jq -c 'select(.event == "sink_gap") | .detail | .sink == "syslog-1" and .first >= 1 and .last >= .first' | sort -u)"
