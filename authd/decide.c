@@ -103,6 +103,7 @@ allow_call(const struct asker *l, uint64_t question,
 		return -1;
 	memset(&d, 0, sizeof(d));
 	d.outcome = OUTCOME_OK;
+	d.writes = rule->writes;
 	memcpy(d.request_id, t.request_id, sizeof(d.request_id));
 	d.scope = d.tools = slice_of("");
 	d.ticket.ptr = (const char *)sealed.data;

@@ -758,6 +758,7 @@ put_decision(struct buffer *b, const struct msg_decision *m)
 	put_u32(b, m->retry_after);
 	put_slice(b, m->scope);
 	put_slice(b, m->ticket);
+	put_bool(b, m->writes);
 	put_slice(b, m->tools);
 }
 
@@ -772,6 +773,7 @@ get_decision(const struct frame *f, struct msg_decision *m)
 	m->retry_after = get_u32(&r);
 	m->scope = get_string(&r, SCOPE_MAX);
 	m->ticket = get_bytes(&r, TICKET_MAX);
+	m->writes = get_bool(&r);
 	m->tools = get_bytes(&r, TOOLS_MAX / 8);
 	return wire_done(&r);
 }

@@ -422,6 +422,7 @@ struct msg_decision {
 	uint32_t	retry_after;	/* seconds, 0: not said */
 	struct slice	scope;		/* 403, 401: the scope to ask for */
 	struct slice	ticket;		/* ASK_CALL allowed: sealed */
+	int		writes;		/* ASK_CALL allowed: the tool does */
 	struct slice	tools;		/* ASK_LIST allowed: bit n = tool n, LSB first */
 };
 void	put_decision(struct buffer *, const struct msg_decision *);

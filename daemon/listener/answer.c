@@ -75,8 +75,8 @@ respond_error(struct connection *c, struct reply *reply, enum outcome outcome,
 {
 	listener.refused++;
 	buffer_clear(&body);
-	error_object(&body, outcome, message, reply->retry_after,
-	    c->request_id);
+	error_object(&body, outcome, message, outcome_retry(outcome),
+	    reply->retry_after, c->request_id);
 	respond_body(c, reply);
 }
 
@@ -248,7 +248,7 @@ answer_decision(struct connection *c, const struct msg_decision *m)
 	else if (m->outcome == OUTCOME_BAD_REQUEST && c->ask == ASK_CALL)
 		answer_rpc_error(c, RPC_INVALID_PARAMS, "Unknown tool.");
 	else if (c->ask == ASK_CALL)
-		answer_failure(c, OUTCOME_INTERNAL_ERROR);
+		answer_failure(c, OUTCOME_INTERNAL_ERROR, c->writes);
 	else
 		answer_rpc_error(c, RPC_INTERNAL_ERROR, "Internal error.");
 }
@@ -266,21 +266,23 @@ answer_members(struct connection *c, struct slice members)
 }
 
 static void
-answer_failed(struct connection *c, enum outcome outcome, uint32_t retry)
+answer_failed(struct connection *c, enum outcome outcome, int may_have_run,
+    uint32_t retry)
 {
 	struct slice members;
 
 	buffer_clear(&body);
-	mcp_failure_members(&body, outcome, retry, c->request_id);
+	mcp_failure_members(&body, outcome, may_have_run, retry,
+	    c->request_id);
 	members.ptr = (const char *)body.data;
 	members.len = body.len;
 	answer_members(c, members);
 }
 
 void
-answer_failure(struct connection *c, enum outcome outcome)
+answer_failure(struct connection *c, enum outcome outcome, int may_have_run)
 {
-	answer_failed(c, outcome, 0);
+	answer_failed(c, outcome, may_have_run, 0);
 }
 
 void
@@ -306,10 +308,10 @@ answer_result(struct connection *c, const struct msg_result *m)
 	case OUTCOME_INVALID_INPUT:
 	case OUTCOME_SOURCE_UNAVAILABLE:
 	case OUTCOME_TIMEOUT:
-		answer_failed(c, outcome, m->retry_after);
+		answer_failed(c, outcome, 0, m->retry_after);
 		break;
 	default:
-		answer_failed(c, OUTCOME_INTERNAL_ERROR, 0);
+		answer_failed(c, OUTCOME_INTERNAL_ERROR, c->writes, 0);
 		break;
 	}
 }

@@ -84,7 +84,7 @@ http_reply(struct buffer *b, const struct reply *reply,
 
 void
 error_object(struct buffer *b, enum outcome outcome, const char *message,
-    uint32_t retry_after, const uint8_t request_id[REQUEST_ID_LEN])
+    int retry, uint32_t retry_after, const uint8_t request_id[REQUEST_ID_LEN])
 {
 	(void)buffer_add_cstr(b, "{\"error_code\":");
 	(void)json_write_cstr(b, outcome_name(outcome));
@@ -92,7 +92,7 @@ error_object(struct buffer *b, enum outcome outcome, const char *message,
 	(void)json_write_cstr(b, message != NULL ? message :
 	    outcome_message(outcome));
 	(void)buffer_add_cstr(b, ",\"retry\":");
-	(void)buffer_add_cstr(b, outcome_retry(outcome) ? "true" : "false");
+	(void)buffer_add_cstr(b, retry ? "true" : "false");
 	if (retry_after > 0) {
 		(void)buffer_add_cstr(b, ",\"retry_after_seconds\":");
 		(void)buffer_add_u64(b, retry_after);

@@ -226,7 +226,8 @@ void	http_reply(struct buffer *, const struct reply *,
 	    const struct slice *parts, size_t n);
 /* The error object of DESIGN 4. */
 void	error_object(struct buffer *, enum outcome, const char *message,
-	    uint32_t retry_after, const uint8_t request_id[REQUEST_ID_LEN]);
+	    int retry, uint32_t retry_after,
+	    const uint8_t request_id[REQUEST_ID_LEN]);
 /*
  * The challenge of a 401 and a 403, NUL-terminated, into a buffer.
  * metadata_url: RFC 9728 5.1, NULL: there is none.
@@ -333,8 +334,11 @@ int	mcp_server_init(struct mcp_server *, struct slice version);
 /* A tool result around its members; returns how many parts (MCP_PARTS). */
 size_t	mcp_wrap(const struct mcp_request *, const struct mcp_server *,
 	    struct slice members, struct slice part[MCP_PARTS]);
-/* The members of a result that says that the call failed. */
-void	mcp_failure_members(struct buffer *, enum outcome,
+/*
+ * The members of a result that says that the call failed; may_have_run: nobody
+ * knows what it did, and it must not be repeated.
+ */
+void	mcp_failure_members(struct buffer *, enum outcome, int may_have_run,
 	    uint32_t retry_after, const uint8_t request_id[REQUEST_ID_LEN]);
 /* Whole bodies, appended: */
 void	mcp_error_body(struct buffer *, const struct mcp_request *,
@@ -442,6 +446,7 @@ struct connection {
 	uint8_t			 digest[DIGEST_LEN];
 	uint32_t		 handler;	/* index, HANDLERS_MAX: none */
 	uint32_t		 handler_instance;
+	int			 writes;	/* the tool that is called */
 	uint8_t			 request_id[REQUEST_ID_LEN];
 	struct mcp_request	 mcp;
 	struct refusal		 refusal;
@@ -529,7 +534,8 @@ void	answer_metadata(struct connection *);
 void	answer_decision(struct connection *, const struct msg_decision *);
 void	answer_result(struct connection *, const struct msg_result *);
 /* A call that failed in the listener's eyes, as a tool result. */
-void	answer_failure(struct connection *, enum outcome);
+/* … of a call; one that a handler had, and that writes, may have run. */
+void	answer_failure(struct connection *, enum outcome, int may_have_run);
 /* 503 without a decision; logs its request id. */
 void	answer_overloaded(struct connection *, const char *why);
 

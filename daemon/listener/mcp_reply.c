@@ -13,6 +13,8 @@
 #define MESSAGE_MAX	256	/* bytes of our own static texts */
 
 #define SERVER_NAME	"pontifexd"
+#define MAY_HAVE_RUN	"The call was interrupted: it may have taken effect. " \
+	"Do not repeat it before you have looked."
 #define META_SERVER	"io.modelcontextprotocol/serverInfo"
 
 int
@@ -56,13 +58,14 @@ mcp_wrap(const struct mcp_request *req, const struct mcp_server *server,
 }
 
 void
-mcp_failure_members(struct buffer *b, enum outcome outcome,
+mcp_failure_members(struct buffer *b, enum outcome outcome, int may_have_run,
     uint32_t retry_after, const uint8_t request_id[REQUEST_ID_LEN])
 {
 	struct buffer object;
 
 	buffer_init(&object, 4096);
-	error_object(&object, outcome, NULL, retry_after, request_id);
+	error_object(&object, outcome, may_have_run ? MAY_HAVE_RUN : NULL,
+	    outcome_retry(outcome) && !may_have_run, retry_after, request_id);
 	if (object.bad)
 		b->bad = 1;
 	(void)buffer_add_cstr(b, "\"content\":[{\"type\":\"text\",\"text\":");

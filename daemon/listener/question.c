@@ -256,7 +256,7 @@ question_late(struct connection *c)
 	log_warn("handler %u gives no result in time: cancelled", c->handler);
 	question_cancel(c);
 	leave(c);
-	answer_failure(c, OUTCOME_TIMEOUT);
+	answer_failure(c, OUTCOME_TIMEOUT, c->writes);
 }
 
 /* ---- authd ------------------------------------------------------------- */
@@ -288,7 +288,7 @@ pass_on(struct connection *c, struct slice ticket)
 	return;
 gone:
 	leave(c);
-	answer_failure(c, OUTCOME_INTERNAL_ERROR);
+	answer_failure(c, OUTCOME_INTERNAL_ERROR, 0);
 }
 
 static int
@@ -316,6 +316,7 @@ on_decision(const struct frame *f)
 		leave(c);
 		conn_release(c);
 	} else if (c->ask == ASK_CALL && m.outcome == OUTCOME_OK) {
+		c->writes = m.writes;
 		pass_on(c, m.ticket);
 	} else {
 		leave(c);
@@ -417,7 +418,7 @@ handler_lost(struct handler *h)
 		    c->handler != index || c->handler_instance != h->instance)
 			continue;
 		leave(c);
-		answer_failure(c, OUTCOME_INTERNAL_ERROR);
+		answer_failure(c, OUTCOME_INTERNAL_ERROR, c->writes);
 	}
 }
 

@@ -212,7 +212,7 @@ key_id() { # PLAINTEXT: sk_env_ID_secret
 }
 
 ctl() { "$build/pontifexctl" -s "$dir/run/control.sock" "$@"; }
-audit_verify() { "$build/pontifexctl" audit verify -j "$dir/audit" 2>&1; }
+audit_verify() { "$build/pontifexctl" audit verify -j "$dir/audit" "$@" 2>&1; }
 
 # The journal's records, one a line, oldest first.
 journal() {

@@ -778,7 +778,7 @@ an_error_object_has_the_words_of_the_taxonomy(void **state)
 	(void)state;
 	buffer_init(&b, 4096);
 	json_init(&j);
-	error_object(&b, OUTCOME_RATE_LIMITED, NULL, 3, id);
+	error_object(&b, OUTCOME_RATE_LIMITED, NULL, 1, 3, id);
 	assert_int_equal(0, json_parse(&j, (char *)b.data, b.len));
 	assert_true(json_string_is(&j, json_member(&j, 0, "error_code"),
 	    "rate_limited"));
@@ -790,7 +790,7 @@ an_error_object_has_the_words_of_the_taxonomy(void **state)
 	    "abcd0000000000000000000000000000"));
 	assert_int_equal(5, j.nodes[0].count);
 	buffer_clear(&b);
-	error_object(&b, OUTCOME_BAD_REQUEST, "No.", 0, id);
+	error_object(&b, OUTCOME_BAD_REQUEST, "No.", 0, 0, id);
 	assert_int_equal(0, json_parse(&j, (char *)b.data, b.len));
 	assert_true(json_string_is(&j, json_member(&j, 0, "message"), "No."));
 	assert_true(json_is(&j, json_member(&j, 0, "retry"), JSON_FALSE));

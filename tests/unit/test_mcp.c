@@ -551,7 +551,7 @@ a_failed_call_says_the_same_in_text_and_structure(void **state)
 	buffer_init(&object, 1 << 16);
 	buffer_init(&whole, 1 << 16);
 	json_init(&j);
-	mcp_failure_members(&b, OUTCOME_SOURCE_UNAVAILABLE, 5, id);
+	mcp_failure_members(&b, OUTCOME_SOURCE_UNAVAILABLE, 0, 5, id);
 	(void)buffer_add_char(&whole, '{');
 	(void)buffer_add(&whole, b.data, b.len);
 	(void)buffer_add_char(&whole, '}');
