@@ -18,7 +18,7 @@ add_host(struct buffer *b, const char *node)
 {
 	size_t i;
 
-	for (i = 0; node[i] != '\0' && i < HOST_MAX; i++)
+	for (i = 0; i < HOST_MAX && node[i] != '\0'; i++)
 		(void)buffer_add_char(b, node[i] > 0x20 && node[i] < 0x7f ?
 		    node[i] : '?');
 	if (i == 0)

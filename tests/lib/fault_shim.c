@@ -3,7 +3,7 @@
 /*
  * Preloaded into auditd by a test: from the FAULT_AFTERth fdatasync(2) on
  * FAULT_COUNT of them fail with FAULT_ERRNO; from the same call on the clock
- * of the day is FAULT_BACK seconds behind.
+ * of the day is FAULT_BACK seconds behind.  FAULT_NOSYNC: none does anything.
  */
 
 #include <dlfcn.h>
@@ -31,6 +31,8 @@ fdatasync(int fd)
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
 	calls++;
+	if (number("FAULT_NOSYNC") != 0)
+		return 0;
 	if (number("FAULT_ERRNO") != 0 && calls > after &&
 	    calls <= after + number("FAULT_COUNT")) {
 		errno = (int)number("FAULT_ERRNO");

@@ -40,6 +40,7 @@ cleanup() {
 	if [ -n "${KEEP:-}" ]; then
 		echo "# kept: $work"
 	else
+		awk -v work="$work/" 'index($2, work) == 1 { print $2 }' /proc/mounts | xargs -r umount -l 2>/dev/null
 		rm -rf "$work"
 	fi
 }

@@ -200,6 +200,36 @@ else
 	skip 'a full disk' 'mount needs root'
 fi
 
+# The audit database is full, then not.
+if [ "$(id -u)" -eq 0 ] && mkdir -p "$work/space" && mount -t tmpfs -o size=3m,mode=777 none "$work/space" 2>/dev/null; then
+	chown postgres "$work/space"
+	sql postgres "CREATE TABLESPACE small LOCATION '$work/space'" >/dev/null
+	out=$(audit_database filled) || not_ok 'the schema loads' 'exit 0' "$out"
+	sql filled "ALTER TABLE pontifex.audit_$(date -u +%Y_%m) SET TABLESPACE small" >/dev/null
+	FULL_DSN=$(dsn pontifex_audit filled)
+	export FULL_DSN
+	house pgfull sqlite '\tpostgres from env "FULL_DSN"\n'
+	daemon_stop
+	rows() { sql filled "SELECT seq FROM pontifex.audit WHERE node = '$node' ORDER BY seq"; }
+	daemon_start || not_ok 'it starts' ready "$(tail -n 3 "$daemon_log")"
+	load_start
+	pg_full() { grep -q 'records are not taken.*No space left' "$daemon_log"; }
+	until_true 30 pg_full
+	succeeds 'a full audit database is said' pg_full
+	call "$key" look '{"n":1}'
+	is 'and refuses no call' none "$(error_code)"
+	mount -o remount,size=512m "$work/space"
+	load_stop
+	sed -i 's/FULL_DSN"/&\n\t# AUDIT_DSN/' "$conf"
+	holds 'a full audit database'
+	sql postgres 'DROP DATABASE filled' >/dev/null
+	sql postgres 'DROP TABLESPACE small' >/dev/null
+	umount -l "$work/space"
+	rows() { sql trail "SELECT seq FROM pontifex.audit WHERE node = '$node' ORDER BY seq"; }
+else
+	skip 'a full audit database' 'mount needs root'
+fi
+
 # fdatasync fails, and the clock goes back: auditd with a library before it.
 shim=$work/shim.so
 if cc -shared -fPIC -O2 -o "$shim" "$lib/fault_shim.c" -ldl 2>"$work/cc.log"; then
