@@ -72,6 +72,8 @@ static struct event *sweep_timer;
 static struct event *end_timer;
 static struct event *group_timer;
 static struct event *checkpoint_timer;
+static struct event *watch_event;	/* something happened in the folder */
+static int watch = -1;
 static uint64_t kept_ms;	/* when old segments were looked for */
 static uint64_t group_since_us;	/* 0: no group waits */
 static uint64_t end_ms;
@@ -213,6 +215,42 @@ on_refuse(struct report report)
 		answer(report, 0);
 }
 
+/* ---- the folder -------------------------------------------------------- */
+
+static void
+stop_all(void)
+{
+	if (conf.on_failure != FAILURE_STOP || child.stop)
+		return;
+	log_warn("stopping: audit is set to stop on failure");
+	child.exit_code = EXIT_STOP_ALL;
+	child.stop = 1;
+}
+
+/* A file that is taken away is noticed while nobody calls, too. */
+static void
+on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	watch_drain(fd);
+	if (journal_check(journal) == -1)
+		stop_all();
+}
+
+static void
+watch_folder(void)
+{
+	char path[PATH_LEN_MAX + 8];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/lock", conf.path) >=
+	    sizeof(path) || (watch = watch_open(path)) == -1 ||
+	    (watch_event = event_new(child.base, watch, EV_READ | EV_PERSIST,
+	    on_watch, NULL)) == NULL || event_add(watch_event, NULL) == -1)
+		log_errno("audit journal %s cannot be watched: what happens to "
+		    "it is noticed with the next record", conf.path);
+}
+
 /* ---- the group --------------------------------------------------------- */
 
 /* `limit': what Postgres has not taken yet may fill so much and no more. */
@@ -301,11 +339,8 @@ commit(void)
 		lost += records;
 		lost_total += records;
 	}
-	if (!durable && conf.on_failure == FAILURE_STOP && !child.stop) {
-		log_warn("stopping: audit is set to stop on failure");
-		child.exit_code = EXIT_STOP_ALL;
-		child.stop = 1;
-	}
+	if (!durable)
+		stop_all();
 	join_settled(durable || conf.on_failure == FAILURE_CONTINUE);
 	for (i = 0; i < ndue; i++)
 		answer(due[i], durable ||
@@ -745,6 +780,7 @@ prepare(void)
 	    checkpoint_timer == NULL ||
 	    event_add(checkpoint_timer, &at_once) == -1)
 		return -1;
+	watch_folder();
 	start_event();
 	told = toolnote_tell(journal_dir(journal), tools, ntools, on_tool);
 	checkpoint_force();

@@ -79,6 +79,11 @@ size_t	 journal_group_records(const struct journal *);
  * group is in the journal then, and the group is empty.
  */
 int	 journal_commit(struct journal *);
+/*
+ * Whether the files are still ours, without writing.  Returns 0, or -1 after
+ * a log line: it has failed, until a commit succeeds.
+ */
+int	 journal_check(struct journal *);
 uint64_t journal_seq(const struct journal *);	/* of the last durable record */
 int	 journal_failed(const struct journal *);
 int	 journal_dir(const struct journal *);

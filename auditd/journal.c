@@ -527,6 +527,13 @@ journal_commit(struct journal *j)
 	return rc;
 }
 
+int
+journal_check(struct journal *j)
+{
+	/* What a commit that failed left behind is cut with the next. */
+	return j->fd == -1 || j->dirty ? 0 : check_files(j);
+}
+
 size_t
 journal_grouped(const struct journal *j)
 {

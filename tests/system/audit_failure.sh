@@ -60,10 +60,32 @@ is 'continue: what was lost is counted in the trail' 1 \
     "$(jq -r 'select(.event == "lost") | .detail.records' "$segment")"
 verifies continue
 
+# Nobody calls: it is said all the same.
+begin idle ''
+sleep 0.3
+away
+said() { grep -q 'its segment was moved' "$daemon_log"; }
+until_true 10 said
+succeeds 'idle: a segment that is taken away is said at once' said
+like 'idle: status says so' 'audit_state failed' "$(ctl status)"
+back
+served
+until_true 10 served
+succeeds 'idle: and heals' served
+like 'idle: status, too' 'audit_state ok' "$(ctl status)"
+verifies idle
+
+begin idlestop '' 'on failure stop'
+sleep 0.3
+away
+daemon_wait 25
+is 'idle: on failure stop, the daemon ends' 1 "$daemon_status"
+back
+
 begin stop '' 'on failure stop'
 away
 call "$key" order_lookup '{"order_id":1001}'
-is 'stop: a call is refused' overloaded "$(error_code)"
+isnt 'stop: no call is served' none "$(error_code)"
 like 'stop: it says that it stops' 'stopping: audit is set to stop on failure' "$(cat "$daemon_log")"
 back
 daemon_wait 25
