@@ -25,7 +25,7 @@
 #include "../pledge/sandbox.h"
 #include "auditd.h"
 
-#define BATCH_ROWS	512
+#define BATCH_ROWS	1024
 #define BATCH_BYTES	(4U << 20)	/* of lines; a row has them twice */
 #define LINGER_MS	50		/* for a batch to fill */
 #define REST_FACTOR	7		/* times a batch's own time, while calls come */

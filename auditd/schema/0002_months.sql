@@ -85,7 +85,7 @@ BEGIN
 END
 $$;
 
-CREATE INDEX IF NOT EXISTS audit_timestamp ON pontifex.audit ("timestamp");
+CREATE INDEX IF NOT EXISTS audit_timestamp ON pontifex.audit USING brin ("timestamp");
 CREATE INDEX IF NOT EXISTS audit_owner ON pontifex.audit (owner_id, "timestamp");
 CREATE INDEX IF NOT EXISTS audit_tool ON pontifex.audit (tool_name, "timestamp");
 CREATE INDEX IF NOT EXISTS audit_key ON pontifex.audit (key_id, "timestamp");

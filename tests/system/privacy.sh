@@ -97,7 +97,7 @@ handler=$(child_pids handler | head -n 1)
 for pid in "$daemon" $(child_pids listener) $(child_pids authd) $(child_pids handler) $(child_pids auditd); do
 	is "no core of $(cat "/proc/$pid/comm")" 0 "$(awk '/Max core file size/ { print $5 }' "/proc/$pid/limits")"
 done
-kill -SEGV "$handler"
+kill -ABRT "$handler"
 until_true 10 process_gone "$handler"
 until_true 10 daemon_ready
 call "$key" look "{$both,\"shown\":\"$shown\"}"
