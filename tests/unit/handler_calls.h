@@ -115,7 +115,7 @@ tool_caller(struct tool *t, const char *name)
 	t->binds[t->nbinds++].of_caller = 1;
 }
 
-static void
+static UNUSED void
 call_drop(struct call *c)
 {
 	buffer_free(&c->arena);
