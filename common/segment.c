@@ -171,7 +171,7 @@ line_next(struct line_reader *r, struct slice *line)
 
 	for (;;) {
 		have = r->data.len - r->at;
-		start = (const char *)r->data.data + r->at;
+		start = have == 0 ? "" : (const char *)r->data.data + r->at;
 		end = have == searched ? NULL : memchr(start + searched, '\n',
 		    have - searched);
 		if (end != NULL) {
