@@ -19,6 +19,7 @@
 #define SESSIONS_MAX	16		/* session lines of one source */
 #define LISTENERS_MAX	32
 #define HANDLERS_MAX	32
+#define PER_SOURCE_MAX	2048		/* connections of a listener */
 #define ATTRIBUTES_MAX	16		/* claims or attributes of one identity */
 #define KEY_ID_MAX	64		/* bytes */
 #define CLIENT_ID_MAX	256		/* of a token; stands where a key's id does */

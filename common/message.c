@@ -134,6 +134,7 @@ put_conf_listener(struct buffer *b, const struct msg_conf_listener *m)
 	put_slice(b, m->metadata);
 	put_slice(b, m->metadata_url);
 	put_u32(b, m->handlers);
+	put_u32(b, m->per_source);
 	put_bool(b, m->loopback);
 	put_u32(b, m->tools);
 	put_u32(b, m->forwarders);
@@ -157,6 +158,7 @@ get_conf_listener(const struct frame *f, struct msg_conf_listener *m)
 	m->metadata = get_string(&r, METADATA_MAX);
 	m->metadata_url = get_string(&r, 2 * PATH_LEN_MAX);
 	m->handlers = get_count(&r, HANDLERS_MAX);
+	m->per_source = get_count(&r, PER_SOURCE_MAX);
 	m->loopback = get_bool(&r);
 	m->tools = get_count(&r, TOOLS_MAX);
 	m->forwarders = get_count(&r, FORWARDERS_MAX);

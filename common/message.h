@@ -119,6 +119,7 @@ struct msg_conf_listener {
 	struct slice	metadata;	/* RFC 9728, JSON; empty: no issuer */
 	struct slice	metadata_url;	/* where clients find it */
 	uint32_t	handlers;	/* how many there will be */
+	uint32_t	per_source;	/* connections of one address; 0: the default */
 	int		loopback;	/* listens on loopback only */
 	uint32_t	tools;		/* how many MSG_CONF_TOOL_TEXT follow */
 	uint32_t	forwarders;	/* whose X-Forwarded-For is believed */

@@ -193,6 +193,7 @@ struct config {
 	char			*control;	/* absolute path of the socket */
 	uint32_t		 listeners;
 	uint32_t		 handlers;
+	uint32_t		 per_source;	/* connections; 0: the default */
 	struct auth_conf	 auth;
 	struct audit_conf	 audit;
 	TAILQ_HEAD(, source_conf) sources;

@@ -108,6 +108,7 @@ main		: NAMESPACE word		{ set_name(&conf->namespace, $2, "namespace"); }
 		| TRUST FORWARDED FROM list	{ once(&in_main, TRUST); add_forwarders(conf, $4); }
 		| CONTROL SOCKET STRING		{ set_path(&conf->control, $3, "control socket"); }
 		| PREFORK preforks
+		| LIMIT CONNECTIONS integer PER SOURCE	{ set_count(&conf->per_source, $3, PER_SOURCE_MAX, "connections per source"); }
 		| USER word			{ set_user(conf, $2); }
 		| REDIS secret			{
 			once(&in_main, REDIS);

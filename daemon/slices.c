@@ -54,7 +54,7 @@ send_listener(struct channel *ch)
 		.path = slice_of(c->http_path),
 		.public_url = slice_of(c->public_url),
 		.version = slice_of(VERSION),
-		.handlers = c->handlers,
+		.handlers = c->handlers, .per_source = c->per_source,
 		.tools = c->ntools,
 		.forwarders = c->nforwarders,
 	};

@@ -2,9 +2,9 @@
 
 /*
  * The listening sockets.  The parent binds them and keeps them; here they
- * are accepted from.  At the bound of open connections the longest idle one
- * makes room for one that has something to ask; where none is idle, or the
- * system runs out of something, clients wait in the kernel's queue.
+ * are accepted from.  At the bound of open connections another makes room
+ * (room.c); where none may go, or the system runs out of something, clients
+ * wait in the kernel's queue.
  */
 
 #include <sys/socket.h>
@@ -69,7 +69,7 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	for (i = 0; i < ACCEPT_BATCH && !accept_paused; i++) {
 		if (http_connections() >= CONNECTIONS_MAX &&
-		    http_make_room() == -1) {
+		    room_make() == -1) {
 			accept_pause(0);
 			return;
 		}
@@ -85,7 +85,7 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 		if (error == EMFILE || error == ENFILE || error == ENOBUFS ||
 		    error == ENOMEM) {
 			log_errno("accept");
-			if (http_make_room() == -1)
+			if (room_make() == -1)
 				accept_pause(1);
 		}
 		if (error != ECONNABORTED && error != EINTR)

@@ -38,8 +38,8 @@ in_network(const struct network *net, const uint8_t address[16])
 	    (net->address[whole] & mask) == (address[whole] & mask);
 }
 
-static int
-is_trusted(const struct forwarders *f, const uint8_t address[16])
+int
+forwarders_have(const struct forwarders *f, const uint8_t address[16])
 {
 	uint32_t i;
 
@@ -155,7 +155,7 @@ forwarded_caller(const struct forwarders *f, const char *peer,
 	int hops = 0, left;
 
 	if (f->n == 0 || read_address(slice_of(peer), address) == -1 ||
-	    !is_trusted(f, address))
+	    !forwarders_have(f, address))
 		return 0;
 	/* Several lines are one list (RFC 9110 5.3). */
 	while (n-- > 0) {
@@ -164,7 +164,7 @@ forwarded_caller(const struct forwarders *f, const char *peer,
 			if (++hops > FORWARDED_HOPS_MAX || read_address(
 			    last_member(&list, &left), address) == -1)
 				return 0;
-			if (!is_trusted(f, address))
+			if (!forwarders_have(f, address))
 				return print_address(address, out);
 		} while (left);
 	}

@@ -21,12 +21,10 @@
 #include "../../common/proc.h"
 #include "listener.h"
 
-TAILQ_HEAD(conn_list, connection);
-
-static struct conn_list all = TAILQ_HEAD_INITIALIZER(all);
-static struct conn_list dead = TAILQ_HEAD_INITIALIZER(dead);
-static struct conn_list dirty = TAILQ_HEAD_INITIALIZER(dirty);
-static struct conn_list timed[DEADLINE_MAX];
+static struct conn_queue all = TAILQ_HEAD_INITIALIZER(all);
+static struct conn_queue dead = TAILQ_HEAD_INITIALIZER(dead);
+static struct conn_queue dirty = TAILQ_HEAD_INITIALIZER(dirty);
+static struct conn_queue timed[DEADLINE_MAX];
 static struct event *deadline_timer;
 static uint64_t deadline_armed;		/* when it fires, 0: it does not */
 static size_t sockets;			/* open descriptors of clients */
@@ -142,6 +140,7 @@ account(struct connection *c)
 	size_t bytes = c->in.cap + c->out.cap;
 
 	memory = memory - c->accounted + bytes;
+	room_account(c, c->accounted, bytes);
 	c->accounted = bytes;
 }
 
@@ -187,6 +186,7 @@ conn_close(struct connection *c)
 	if (c->fd != -1) {
 		(void)event_del(&c->reading);
 		(void)event_del(&c->writing);
+		room_leave(c);
 		close(c->fd);
 		c->fd = -1;
 		sockets--;
@@ -438,12 +438,13 @@ conn_process(struct connection *c)
 static void
 read_request(struct connection *c)
 {
-	size_t want = c->http.phase > PHASE_HEAD_DONE ? READ_SIZE_BODY :
-	    READ_SIZE;
+	/* Whoever has shown no credential gets no more than he fills. */
+	size_t want = c->http.phase > PHASE_HEAD_DONE && !c->stranger ?
+	    READ_SIZE_BODY : READ_SIZE;
 	unsigned char *to;
 	ssize_t n;
 
-	if (memory > MEMORY_MAX) {
+	if (memory > MEMORY_MAX || room_make_memory(c) == -1) {
 		route_overloaded(c);
 		return;
 	}
@@ -565,7 +566,7 @@ conn_new(int fd, const struct sockaddr_storage *ss)
 	c->caller = c->peer;
 	TAILQ_INSERT_TAIL(&all, c, all_entry);
 	sockets++;
-	if (event_assign(&c->reading, child.base, fd, EV_READ | EV_PERSIST,
+	if (room_enter(c, ss) == -1 || event_assign(&c->reading, child.base, fd, EV_READ | EV_PERSIST,
 	    on_readable, c) == -1 || event_assign(&c->writing, child.base, fd,
 	    EV_WRITE, on_writable, c) == -1 ||
 	    event_add(&c->reading, NULL) == -1) {
@@ -575,15 +576,10 @@ conn_new(int fd, const struct sockaddr_storage *ss)
 	conn_deadline(c, DEADLINE_HEAD);
 }
 
-int
-http_make_room(void)
+struct connection *
+http_longest_idle(void)
 {
-	struct connection *c = TAILQ_FIRST(&timed[DEADLINE_IDLE]);
-
-	if (c == NULL)
-		return -1;
-	conn_close(c);
-	return 0;
+	return TAILQ_FIRST(&timed[DEADLINE_IDLE]);
 }
 
 int

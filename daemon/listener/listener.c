@@ -66,6 +66,8 @@ configure_self(const struct frame *f)
 	    m.forwarders * sizeof(m.forwarder[0]));
 	tools_due = m.tools;
 	listener.handlers = m.handlers;
+	listener.per_source = m.per_source == 0 ? PER_SOURCE_DEFAULT :
+	    m.per_source;
 	configured = 1;
 	return 0;
 }
@@ -151,11 +153,12 @@ send_status(void)
 	int n;
 
 	n = snprintf(text, sizeof(text), "connections %zu, in flight %zu, "
-	    "requests %llu, refused %llu, unrecorded %llu\n"
+	    "requests %llu, refused %llu, unrecorded %llu, displaced %llu\n"
 	    "authd %s, handlers %u of %u\n", http_connections(),
 	    questions_open(), (unsigned long long)listener.requests,
 	    (unsigned long long)listener.refused,
 	    (unsigned long long)listener.unrecorded,
+	    (unsigned long long)listener.displaced,
 	    questions_authd() ? "connected" : "missing",
 	    questions_handlers(), listener.handlers);
 	if (n < 0 || (size_t)n >= sizeof(text))

@@ -11,6 +11,7 @@
  *   mcp.c         envelope and fields -> what is asked, in which era, pure
  *   mcp_reply.c   results and errors as JSON, pure
  *   accept.c      listening sockets
+ *   room.c        who has to go when there is no room
  *   http.c        connections: read, write, deadlines
  *   route.c       a whole request -> an answer at once, or a question
  *   question.c    questions to authd, calls to handlers
@@ -50,14 +51,16 @@
 #define RPC_ID_MAX		128		/* raw bytes, quotes and escapes too */
 #define VERSION_TEXT_MAX	64		/* of a version we tell back */
 /* Of one process: */
-#define CONNECTIONS_MAX		2048		/* open sockets of clients */
+#define CONNECTIONS_MAX		PER_SOURCE_MAX		/* open sockets of clients */
 #define ACCEPT_BATCH		64		/* connections a turn */
 #define LISTENS_PER_MAX		32		/* listening sockets */
 #define READ_SIZE		8192		/* bytes asked for: heads */
 #define READ_SIZE_BODY		(64 * 1024)	/* bytes asked for: bodies */
 #define KEEP_SIZE		(64 * 1024)	/* an idle buffer above is freed */
 #define OUT_HIGH		(256 * 1024)	/* unsent bytes that stop reading */
+#define PER_SOURCE_DEFAULT	512		/* of them from one address */
 #define MEMORY_MAX		(192UL << 20)	/* all connections' buffers */
+#define STRANGERS_MEMORY_MAX	(24UL << 20)	/* of those without a credential */
 #define LINGER_BYTES		(256 * 1024)	/* read and dropped when closing */
 #define ALLOWED_MAX		256		/* hosts; origins */
 #define FORWARDED_HOPS_MAX	16		/* gateways behind one another */
@@ -204,6 +207,8 @@ struct forwarders {
 	struct network	 net[FORWARDERS_MAX];
 };
 
+/* Whether the address, an IPv4 one as mapped, is a trusted gateway's. */
+int	forwarders_have(const struct forwarders *, const uint8_t address[16]);
 /*
  * The lines of X-Forwarded-For, in their order, of a request that peer sent.
  * Returns 1 with the caller's address in out, or 0: the peer is the caller.
@@ -409,10 +414,17 @@ struct refusal {
  * time) and the question that it led to.  Where the client leaves first, it
  * stays without a descriptor until its question is answered.
  */
+TAILQ_HEAD(conn_queue, connection);
+struct source;
+
 struct connection {
 	TAILQ_ENTRY(connection)	 all_entry;
 	TAILQ_ENTRY(connection)	 timed_entry;
 	TAILQ_ENTRY(connection)	 dirty_entry;
+	TAILQ_ENTRY(connection)	 stranger_entry;
+	TAILQ_ENTRY(connection)	 source_entry;
+	struct source		*source;	/* NULL: not bounded */
+	int			 stranger;	/* no good credential yet */
 	struct event		 reading;
 	struct event		 writing;
 	int			 fd;		/* -1: the client is gone */
@@ -462,10 +474,12 @@ struct listener {
 	struct forwarders	 forwarders;
 	struct mcp_server	 server;
 	uint32_t		 handlers;	/* that there will be */
+	uint32_t		 per_source;	/* connections */
 	int			 shutting_down;
 	uint64_t		 requests;
 	uint64_t		 refused;
 	uint64_t		 unrecorded;	/* refusals that no authd took */
+	uint64_t		 displaced;	/* connections that made room */
 	uint64_t		 overloaded_ms;	/* of the last such answer, 0: none */
 };
 extern struct listener listener;
@@ -475,8 +489,8 @@ uint64_t turn_ms(void);
 int	http_init(void);
 /* Takes ownership of an accepted socket. */
 void	conn_new(int fd, const struct sockaddr_storage *);
-/* Closes the client that has been idle longest; -1: none is. */
-int	http_make_room(void);
+/* The one that has been idle longest; NULL: none is. */
+struct connection *http_longest_idle(void);
 /* At the end of each turn: answers leave, the dead are freed. */
 void	http_turn(void);
 size_t	http_connections(void);
@@ -496,6 +510,27 @@ void	conn_release(struct connection *);
 void	conn_forget_credential(struct connection *);
 /* Frees what the input holds: a late report needs none of it. */
 void	conn_forget_input(struct connection *);
+
+/* ---- room.c ------------------------------------------------------------ */
+
+/*
+ * A new connection, which is a stranger's.  Another of its source may be
+ * closed for it; -1: none could be, or memory ran out: close it.
+ */
+int	room_enter(struct connection *, const struct sockaddr_storage *);
+/* Its descriptor is closed, or about to be. */
+void	room_leave(struct connection *);
+/* Its credential was good, or not. */
+void	room_known(struct connection *, int known);
+/* Its buffers went from so many bytes to so many. */
+void	room_account(struct connection *, size_t before, size_t after);
+/* Closes the connection with the least claim; -1: none may go. */
+int	room_make(void);
+/*
+ * The same where strangers hold too many bytes and one of them wants more;
+ * 0: it may have them.
+ */
+int	room_make_memory(const struct connection *wanting);
 
 /* ---- route.c ----------------------------------------------------------- */
 

@@ -312,6 +312,9 @@ on_decision(const struct frame *f)
 	else if (m.outcome == OUTCOME_OK)
 		listener.overloaded_ms = 0;
 	memcpy(c->request_id, m.request_id, sizeof(c->request_id));
+	/* Of a report nothing is known but that it was made. */
+	if (c->ask != ASK_REPORT && m.outcome != OUTCOME_OVERLOADED)
+		room_known(c, m.outcome != OUTCOME_AUTH_FAILED);
 	if (c->answered) {
 		leave(c);
 		conn_release(c);
