@@ -23,6 +23,7 @@
 struct listener {
 	struct asker		 who;
 	struct ticket_window	 asked;	/* question numbers, each once */
+	uint32_t		 open;	/* questions without an answer */
 };
 
 static struct listener listeners[LISTENERS_MAX];
@@ -109,6 +110,28 @@ report_allowed(const struct msg_authorize *ask)
 	    ask->outcome == OUTCOME_INTERNAL_ERROR;
 }
 
+/*
+ * An honest listener has a question for each connection at most.  One that
+ * asks more is not read until it has its answers: the others are.
+ */
+static void
+count_question(struct listener *l)
+{
+	if (++l->open >= QUESTIONS_MAX)
+		channel_pause(l->who.ch);
+}
+
+void
+question_answered(struct channel *ch)
+{
+	struct listener *l = listener_of(ch);
+
+	if (l == NULL || l->open == 0)
+		return;
+	if (--l->open == QUESTIONS_MAX / 2)
+		channel_resume(ch);
+}
+
 static int
 on_listener(struct channel *ch, const struct frame *f, void *arg)
 {
@@ -121,6 +144,7 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 	/* Each number once: an answer must never fit two questions. */
 	if (ticket_window_use(&l->asked, f->id) == -1)
 		return -1;
+	count_question(l);
 	if (outbox_connected() && hold_count(HOLD_AUDITD) == 0)
 		decide(&l->who, f, &ask, 0);
 	else if (hold(HOLD_AUDITD, 0, ch, f) == -1)
@@ -235,6 +259,7 @@ peer(const struct msg_peer *m, int fd)
 		}
 		l->who.instance = m->instance;
 		ticket_window_init(&l->asked);
+		l->open = 0;
 		l->who.ch = channel_new(child.base, fd, "listener", 0,
 		    &to_listener, l);
 		if (l->who.ch == NULL)

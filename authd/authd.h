@@ -26,6 +26,7 @@
 #define PENALTY_MAX_MS	2000
 #define HELD_MAX	1024	/* answers that a penalty holds back */
 #define AUDIT_WAIT_MS	5000	/* for an auditd that is away */
+#define QUESTIONS_MAX	4096	/* open ones of a listener; then it is not read */
 #define WAITING_MAX	4096	/* questions that wait for one, or for keys */
 #define NO_KEYS_RETRY_S	5	/* said where an issuer has no keys yet */
 #define STATUS_TEXT_MAX	8192	/* bytes */
@@ -184,6 +185,8 @@ void	hold_forget(const struct channel *listener);
 size_t	hold_count(enum hold_why);
 /* authd.c: a question that was held, and for what; decided like any other. */
 void	decide_held(struct channel *, const struct frame *, enum hold_why);
+/* authd.c: one question of this listener's less is open. */
+void	question_answered(struct channel *);
 
 /* rule.c: the tools, in configuration order. */
 struct rule {

@@ -41,6 +41,8 @@ send_decision(struct channel *ch, uint64_t question,
 {
 	struct buffer *b;
 
+	if (ch != NULL)
+		question_answered(ch);
 	if (ch == NULL || (b = channel_begin(ch, MSG_DECISION, question)) ==
 	    NULL)
 		return;

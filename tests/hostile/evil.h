@@ -21,6 +21,7 @@
 static char evil_attack[64];
 static char evil_key[256];
 static int evil_result = -1;
+static const char *evil_rest = "";	/* of the plan, behind its first line */
 
 static int
 evil_open(const char *name, int flags)
@@ -42,12 +43,14 @@ evil_open(const char *name, int flags)
 __attribute__((__constructor__)) static void
 evil_prepare(void)
 {
-	char plan[512] = "";
+	static char plan[4096];
 	int fd = evil_open("plan", O_RDONLY);
 	ssize_t n = fd == -1 ? -1 : read(fd, plan, sizeof(plan) - 1);
 
 	if (n <= 0 || sscanf(plan, "%63s %255s", evil_attack, evil_key) != 2)
 		_exit(3);
+	if (strchr(plan, '\n') != NULL)
+		evil_rest = strchr(plan, '\n') + 1;
 	close(fd);
 	fd = evil_open("result", O_WRONLY | O_CREAT | O_APPEND);
 	/* Out of the way of close-from and of the control socket. */

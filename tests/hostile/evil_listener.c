@@ -22,6 +22,12 @@ static struct channel *authd, *handlers[2];
 static struct buffer kept;	/* a ticket */
 static unsigned int results, stage;
 static struct event *timer;
+static int raw_authd = -1, raw_handler = -1;	/* the same sockets, without a channel */
+static uint64_t asked, answered;
+static int listening = -1;
+
+#define FLOOD	100000		/* questions */
+#define GUESSES	20000		/* tickets */
 
 #define CALL(name, id)							\
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","	\
@@ -38,12 +44,37 @@ attack_is(const char *name)
 	return strcmp(evil_attack, name) == 0;
 }
 
+/* In a flood one listener is the attacker, the others are honest. */
+__attribute__((__constructor__)) static void
+stay_honest(void)
+{
+	char path[PATH_MAX + 16];
+	FILE *f;
+	int fd;
+
+	if (!attack_is("flood"))
+		return;
+	if ((fd = evil_open("first", O_WRONLY | O_CREAT | O_EXCL)) != -1) {
+		close(fd);
+		return;
+	}
+	if ((f = fopen("/proc/self/cmdline", "r")) == NULL ||
+	    fgets(path, PATH_MAX, f) == NULL)
+		_exit(3);
+	fclose(f);
+	(void)strlcat(path, ".real", sizeof(path));
+	(void)execl(path, path, (char *)NULL);
+	_exit(3);
+}
+
 static void
-ask(uint64_t question, const char *tool, const char *body)
+ask_as(uint64_t question, const char *credential, const char *tool,
+    const char *body)
 {
 	struct msg_authorize m = {
-		.ask = ASK_CALL, .form = FORM_BEARER,
-		.credential = slice_of(evil_key),
+		.ask = ASK_CALL, .form = credential[0] == '\0' ? FORM_NONE :
+		    FORM_BEARER,
+		.credential = slice_of(credential),
 		.method = slice_of("tools/call"), .tool = slice_of(tool),
 		.peer = slice_of("127.0.0.1"),
 	};
@@ -54,6 +85,12 @@ ask(uint64_t question, const char *tool, const char *body)
 		return;
 	put_authorize(b, &m);
 	(void)channel_commit(authd);
+}
+
+static void
+ask(uint64_t question, const char *tool, const char *body)
+{
+	ask_as(question, evil_key, tool, body);
 }
 
 static void
@@ -89,6 +126,76 @@ forge(void)
 	call(handlers[0], 1, sl, lookup);
 }
 
+/* Random MACs behind a payload that is as it should be. */
+static void
+guess(void)
+{
+	struct slice sl = ticket();
+	uint32_t i;
+
+	for (i = 1; i <= GUESSES; i++) {
+		random_bytes(kept.data + kept.len - DIGEST_LEN, DIGEST_LEN);
+		call(handlers[0], i, sl, lookup);
+		channels_flush();
+	}
+	SAY("guessed %d times\n", GUESSES);
+}
+
+/* The first half of one ticket, the second of another. */
+static void
+splice_halves(const struct msg_decision *m)
+{
+	size_t half = kept.len / 2;
+
+	if (m->ticket.len == kept.len)
+		memcpy(kept.data + half, m->ticket.ptr + half, kept.len - half);
+	call(handlers[0], 1, ticket(), lookup);
+}
+
+/* Whoever comes to this one is sent away at once, and not kept waiting. */
+static void
+send_away(void)
+{
+	int fd;
+
+	while (listening != -1 && (fd = accept4(listening, NULL, NULL,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC)) != -1)
+		close(fd);
+}
+
+static void
+flood(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = { 0, 1000 };
+	static int flooded;
+	int i;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	send_away();
+	for (i = 0; i < 1000 && asked < FLOOD && authd != NULL &&
+	    !channel_full(authd); i++)
+		ask_as(++asked, "sk_live_nobody_x", "order_lookup", lookup);
+	if (!flooded && (asked == FLOOD || authd == NULL)) {
+		flooded = 1;
+		SAY("flooded with %llu\n", (unsigned long long)asked);
+	}
+	(void)evtimer_add(timer, &soon);
+}
+
+/* A header that promises 4 GiB, or half a header and no more. */
+static void
+send_raw(int fd, int giant)
+{
+	struct frame_header h = { giant ? 0xffffffffU : 100, MSG_AUTHORIZE, 0, 1 };
+
+	if (send(fd, &h, giant ? sizeof(h) : sizeof(h) / 2, MSG_NOSIGNAL) < 0)
+		SAY("cannot send\n");
+	else
+		SAY("sent raw\n");
+}
+
 static void
 begin(void)
 {
@@ -97,6 +204,18 @@ begin(void)
 
 	if (attack_is("forge")) {
 		forge();
+	} else if (attack_is("nobody")) {
+		ask_as(1, "", "order_lookup", lookup);
+	} else if (attack_is("splice")) {
+		ask(1, "order_lookup", lookup);
+		ask(2, "order_lookup", lookup);
+	} else if (attack_is("flood")) {
+		timer = evtimer_new(child.base, flood, NULL);
+		flood(-1, 0, NULL);
+	} else if (attack_is("giant-authd") || attack_is("torn-authd")) {
+		send_raw(raw_authd, attack_is("giant-authd"));
+	} else if (attack_is("giant-handler") || attack_is("torn-handler")) {
+		send_raw(raw_handler, attack_is("giant-handler"));
 	} else if (attack_is("widen")) {
 		/* Scope for one tool, digest of a body that names another. */
 		ask(1, "order_lookup", cancel);
@@ -140,6 +259,8 @@ use(void)
 	} else if (attack_is("cut")) {
 		kept.len--;
 		call(handlers[0], 1, ticket(), lookup);
+	} else if (attack_is("guess")) {
+		guess();
 	} else if (attack_is("unused")) {
 		SAY("has a ticket and keeps it\n");
 	} else {
@@ -168,15 +289,23 @@ on_authd(struct channel *ch, const struct frame *f, void *arg)
 		SAY("authd sent something odd\n");
 		return 0;
 	}
+	if (attack_is("flood")) {
+		if (++answered == 1 || answered % 1000 == 0)
+			SAY("answered %llu, %s\n", (unsigned long long)answered,
+			    outcome_name(m.outcome));
+		return 0;
+	}
 	SAY("decision %s ticket %zu\n", outcome_name(m.outcome),
 	    m.ticket.len);
+	if (attack_is("splice") && kept.len > 0)
+		splice_halves(&m);
 	if (m.ticket.len == 0 || kept.len > 0)
 		return 0;
 	buffer_add_slice(&kept, m.ticket);
 	if (attack_is("stale")) {
 		timer = evtimer_new(child.base, use_later, NULL);
 		evtimer_add(timer, &too_late);
-	} else {
+	} else if (!attack_is("splice")) {
 		use();
 	}
 	return 0;
@@ -189,6 +318,9 @@ on_handler(struct channel *ch, const struct frame *f, void *arg)
 
 	(void)ch;
 	(void)arg;
+	if (attack_is("guess") && ++results % 1000 != 0 && f->type == MSG_RESULT &&
+	    get_result(f, &m) == 0 && m.outcome != OUTCOME_OK)
+		return 0;
 	if (f->type == MSG_RESULT && get_result(f, &m) == 0)
 		SAY("result %u %s rows %s\n", ++results,
 		    outcome_name(m.outcome),
@@ -223,6 +355,10 @@ peer(const struct msg_peer *m, int fd)
 	static char name_authd[] = "authd", name_handler[] = "handler";
 
 	if (m->role == ROLE_AUTHD)
+		raw_authd = fd;
+	else if (m->role == ROLE_HANDLER && m->index == 0)
+		raw_handler = fd;
+	if (m->role == ROLE_AUTHD)
 		authd = channel_new(child.base, fd, "authd", 0, &to_authd,
 		    name_authd);
 	else if (m->role == ROLE_HANDLER && m->index < 2)
@@ -236,7 +372,9 @@ peer(const struct msg_peer *m, int fd)
 static int
 control(const struct frame *f)
 {
-	if (f->fd != -1)
+	if (f->type == MSG_LISTEN && attack_is("flood"))
+		listening = f->fd;
+	else if (f->fd != -1)
 		close(f->fd);
 	if (f->type == MSG_LISTEN && stage++ == 0 && authd != NULL &&
 	    handlers[0] != NULL) {

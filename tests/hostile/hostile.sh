@@ -51,7 +51,7 @@ two_issuers() {
 	END
 }
 
-# attack ROLE NAME: starts a daemon whose ROLE is the attacker.
+# attack ROLE NAME [LISTENERS]: starts a daemon whose ROLE is the attacker.
 attack() {
 	work=$(mktemp -d "$dir/$1-$2.XXXX")
 	mkdir -p "$work/libexec" "$work/data"
@@ -60,12 +60,12 @@ attack() {
 	for role in listener handler authd auditd fetcher; do
 		ln -s "$build/libexec/$role" "$work/libexec/$role"
 	done
-	rm "$work/libexec/$1"
+	mv "$work/libexec/$1" "$work/libexec/$1.real"
 	cp "$build/tests/hostile/evil_$1" "$work/libexec/$1"
 	cp "$top/tests/contract/embedded.conf" "$work/pontifex.conf"
 	port=$(free_port)
 	sed -i "s/port 8080/port $port/" "$work/pontifex.conf"
-	echo 'prefork listeners 1 handlers 2' >>"$work/pontifex.conf"
+	echo "prefork listeners ${3:-1} handlers 2" >>"$work/pontifex.conf"
 	sqlite3 "$work/shop.db" <"$top/tests/contract/shop.sql"
 	[ "$(id -u)" -eq 0 ] && chown nobody "$work" "$work/shop.db"
 	key=$("$build/pontifexctl" key add -F "$work/keys" -o mallory \
@@ -97,6 +97,17 @@ wait_journal() {
 	return 1
 }
 
+status_of() { # CREDENTIAL
+	curl -s -o /dev/null -m 8 -w '%{http_code}' -H "Authorization: Bearer $1" \
+	    -H 'Content-Type: application/json' "http://127.0.0.1:$port/mcp" \
+	    -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"order_lookup","arguments":{"order_id":1001}}}'
+}
+
+# row PROCESS ATTEMPT STOPPED-BY: a line of the table that stands in docs/security.md.
+rows=$dir/rows
+printf '| process | attempt | stopped by |\n| --- | --- | --- |\n' >"$rows"
+row() { echo "| $1 | $2 | $3 |" >>"$rows"; }
+
 finish() {
 	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
@@ -110,11 +121,13 @@ finish() {
 	fi
 }
 
-rows() { cat "$work"/audit/*.jsonl 2>/dev/null | grep -c "$1"; }
+records() { cat "$work"/audit/*.jsonl 2>/dev/null | grep -c "$1"; }
 
-# The listener's attacks on tickets: name, what the attacker must read.
+# The listener's attacks: name, what the attacker must read, what that shows,
+# whether it may see a row, the table's line (attempt, what stopped it).
 listener_attack() {
 	attack listener "$1"
+	[ -z "${5:-}" ] || row listener "$5" "$6"
 	if wait_result "$2"; then
 		ok "listener $1: $3"
 	else
@@ -130,23 +143,32 @@ listener_attack() {
 listener_attack honest 'result 1 ok rows leaked' \
     'control: without an attack the call is answered' something
 listener_attack forge 'result 1 internal_error rows none' \
-    'a ticket cannot be made' nothing
+    'a ticket cannot be made' nothing \
+    "make a ticket" 'MAC'
 listener_attack alter 'result 1 internal_error rows none' \
-    'a ticket cannot be altered' nothing
+    'a ticket cannot be altered' nothing \
+    "alter a ticket" 'MAC'
 listener_attack cut 'result 1 internal_error rows none' \
-    'a ticket cannot be cut' nothing
+    'a ticket cannot be cut' nothing \
+    "cut a ticket short" 'MAC'
 listener_attack other-body 'result 1 internal_error rows none' \
-    'a ticket is good for one body only' nothing
+    'a ticket is good for one body only' nothing \
+    "use a ticket for another body" 'protocol: the digest in the ticket'
 listener_attack other-tool 'result 1 internal_error rows none' \
-    'a ticket is good for one tool only' nothing
+    'a ticket is good for one tool only' nothing \
+    "use a ticket for another tool" 'protocol: the digest in the ticket'
 listener_attack widen 'result 1 internal_error rows none' \
-    'a ticket for one tool does not run the body of another' nothing
+    'a ticket for one tool does not run the body of another' nothing \
+    "get a ticket for one tool over the body of another" 'protocol: the tool in the body'
 listener_attack other-handler 'result 1 internal_error rows none' \
-    'a ticket is good at one handler only' nothing
+    'a ticket is good at one handler only' nothing \
+    "use a ticket at another handler" 'MAC: a key for each handler'
 listener_attack stale 'result 1 internal_error rows none' \
-    'a ticket has its time' nothing
+    'a ticket has its time' nothing \
+    "use a ticket after its time" 'protocol: it expires'
 listener_attack scope 'decision scope_denied ticket 0' \
-    'no ticket without the scope' nothing
+    'no ticket without the scope' nothing \
+    "call a tool outside the caller's scope" 'permission: authd'
 # Which of the two is answered first is nobody's promise; that one is refused is.
 attack listener replay
 wait_result 'result 2'
@@ -157,11 +179,69 @@ else
 	not_ok 'listener replay: a ticket is good once' 'one answer, one refusal' \
 	    "$(tr '\n' ';' <"$work/libexec/result")"
 fi
+row listener 'use a ticket twice' 'protocol: the window of serials'
 finish 'listener replay'
+listener_attack nobody 'decision auth_failed ticket 0' \
+    'no ticket without a credential' nothing \
+    'call without a credential' 'permission: authd'
+listener_attack splice 'result 1 internal_error rows none' \
+    'two tickets do not make a third' nothing \
+    'join the halves of two tickets' 'MAC'
+listener_attack guess 'guessed 20000 times' \
+    'guessing is answered' nothing \
+    'guess a MAC' 'MAC'
+for who in authd handler; do
+	listener_attack "giant-$who" "closed by $who" \
+	    'a frame of 4 GiB ends the connection before it is read' nothing \
+	    "promise ${who/handler/a handler} a frame of 4 GiB" 'protocol: the channel ends'
+	# Half a header is no offence: it is waited for, and nobody else waits.
+	attack listener "torn-$who"
+	wait_result 'sent raw'
+	sleep 0.3
+	if "$build/pontifexctl" -s "$work/run/control.sock" status | grep -q "^$who.*up\|$who"; then
+		ok "listener torn-$who: $who goes on"
+	else
+		not_ok "listener torn-$who: $who goes on" "$who in the status" \
+		    "$("$build/pontifexctl" -s "$work/run/control.sock" status 2>&1 | head -n 5 | tr '\n' ';')"
+	fi
+	finish "listener torn-$who"
+done
+
+# One of two listeners floods authd; the other's callers are served meanwhile.
+attack listener flood 2
+wait_result 'answered'
+served=0 late=0
+for _ in $(seq 60); do
+	code=$(status_of "$key")
+	# Who comes to the attacker is sent away; nobody may wait in vain.
+	case $code/$? in
+	200/0) served=$((served + 1)) ;;
+	000/5[26]) ;;
+	*) late=$((late + 1)) ;;
+	esac
+done
+if [ "$served" -ge 10 ] && [ "$late" -eq 0 ]; then
+	ok 'listener flood: the other listener serves'
+else
+	not_ok 'listener flood: the other listener serves' '10 calls and more, none late' "$served, $late late; $(tail -n 1 "$work/libexec/result")"
+fi
+authd_pid=$(pgrep -P "$pid" -f 'libexec/authd')
+wait_result 'flooded with'
+rss=$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$authd_pid/status")
+if [ "$rss" -le 64 ] || [ -n "${ASAN_OPTIONS:-}" ]; then
+	ok "listener flood: authd's memory is bounded"
+else
+	not_ok "listener flood: authd's memory is bounded" '64 MiB at most' "$rss MiB"
+fi
+echo "# flood: $(tail -n 2 "$work/libexec/result" | tr '\n' ';') authd at most $rss MiB"
+row listener 'starve the other listeners of authd' 'protocol: queues for each channel'
+finish 'listener flood'
 listener_attack twice 'closed by authd' \
-    'a question number cannot be used twice' something
+    'a question number cannot be used twice' something \
+    "ask twice under one number" 'protocol: numbers are used once'
 listener_attack garbage-authd 'closed by authd' \
-    'a malformed frame ends the connection to authd' nothing
+    'a malformed frame ends the connection to authd' nothing \
+    "send authd garbage" 'protocol: the channel ends'
 attack listener garbage-authd
 if wait_log 'listener 0 was cut off by authd: it is started anew'; then
 	ok 'listener garbage-authd: one that was cut off is started anew'
@@ -171,22 +251,25 @@ else
 fi
 finish 'listener garbage-authd, anew'
 listener_attack type-authd 'closed by authd' \
-    'a message that is not a listener'"'"'s ends the connection to authd' nothing
+    'a message that is not a listener'"'"'s ends the connection to authd' nothing \
+    "send authd another role's message" 'protocol: the channel ends'
 listener_attack garbage-handler 'closed by handler' \
-    'a malformed frame ends the connection to a handler' nothing
+    'a malformed frame ends the connection to a handler' nothing \
+    "send a handler garbage" 'protocol: the channel ends'
 listener_attack type-handler 'closed by handler' \
-    'a message that is not a listener'"'"'s ends the connection to a handler' nothing
+    'a message that is not a listener'"'"'s ends the connection to a handler' nothing \
+    "send a handler another role's message" 'protocol: the channel ends'
 
 # A ticket that is kept and never used still leaves its mark.
 attack listener unused
 wait_result 'keeps it'
 sleep 0.5
 finish 'listener unused'
-if [ "$(rows '"outcome":"unknown"')" -ge 1 ]; then
+if [ "$(records '"outcome":"unknown"')" -ge 1 ]; then
 	ok 'listener unused: an authorised call that is never made is recorded'
 else
 	not_ok 'listener unused: an authorised call that is never made is recorded' \
-	    'a record with outcome unknown' "$(rows .) records"
+	    'a record with outcome unknown' "$(records .) records"
 fi
 
 # A handler's attacks on the trail.  One call is made over HTTP.
@@ -209,8 +292,9 @@ if wait_journal '"outcome":"unknown"'; then
 	ok 'handler unseen: a call that a handler hides is in the trail'
 else
 	not_ok 'handler unseen: a call that a handler hides is in the trail' \
-	    'a record with outcome unknown' "$(rows .) records"
+	    'a record with outcome unknown' "$(records .) records"
 fi
+row handler 'hide a call' "protocol: authd has reported it"
 finish 'handler unseen'
 
 handler_attack answers-twice
@@ -221,8 +305,11 @@ else
 	not_ok 'handler answers-twice: one answer, and the listener stands' \
 	    'one answer and 200' "$(cat "$work/answer") and $second"
 fi
+row handler 'answer twice' 'protocol: a question is answered once'
 finish 'handler answers-twice'
 
+row handler 'write a record of its own making' 'protocol: auditd composes records'
+row handler 'break a line of the journal' 'protocol: auditd composes records'
 for lie in lies newline; do
 	handler_attack $lie
 	finish "handler $lie"
@@ -233,6 +320,8 @@ for lie in lies newline; do
 	fi
 done
 
+row handler 'send auditd garbage' 'protocol: the channel ends'
+row handler 'decide in the place of authd' 'protocol: the channel ends'
 for bad in garbage-auditd decides; do
 	handler_attack $bad
 	if wait_result 'closed by auditd'; then
@@ -244,6 +333,7 @@ for bad in garbage-auditd decides; do
 	finish "handler $bad"
 done
 
+row handler 'send a listener garbage' 'protocol: the channel ends'
 handler_attack garbage-listener
 if wait_result 'closed by listener'; then
 	ok 'handler garbage-listener: the listener ends the connection'
@@ -260,11 +350,6 @@ fi
 finish 'handler garbage-listener'
 
 # What a fetcher can do is bounded by what it was asked; whatever it does, keys are served.
-status_of() { # CREDENTIAL
-	curl -s -o /dev/null -m 8 -w '%{http_code}' -H "Authorization: Bearer $1" \
-	    -H 'Content-Type: application/json' "http://127.0.0.1:$port/mcp" \
-	    -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"order_lookup","arguments":{"order_id":1001}}}'
-}
 fetcher_gets() { # NAME WHAT WANTED GOT
 	if [ "$3" = "$4" ]; then ok "fetcher $1: $2"; else
 		not_ok "fetcher $1: $2" "$3" "$4: $(tr '\n' ';' <"$work/libexec/result")"; fi
@@ -287,11 +372,23 @@ fetcher_attack() { # NAME STATUS-OF-THE-FIRST-ISSUER'S-TOKEN STATUS-OF-THE-SECON
 	esac
 	finish "fetcher $1"
 }
+row fetcher 'give keys for an issuer that it was not asked for' 'protocol: the channel ends'
+row fetcher 'answer another question, or none' 'protocol: the channel ends'
+row fetcher 'send more than 256 KiB, or garbage' 'protocol: the channel ends'
+row fetcher 'keep silent, or hang up' 'keys are served, tokens get 503'
+row fetcher 'give false keys for the issuer that it was asked for' 'nothing: the records name the issuer'
 fetcher_attack honest 200 503	# the control: for the one it was asked for, it is believed
 fetcher_attack silent 503 503
 for bad in other-issuer other-number other-question no-issuer giant garbage hang-up; do
 	fetcher_attack $bad 503 503
 done
 
+sed 's/^/# /' "$rows"
+documented=$(awk '$0 == "<!-- hostile.sh -->" { on = 1 } /<!-- end -->/ { on = 0 } on && /^\|/' "$top/docs/security.md")
+if difference=$(diff <(echo "$documented") "$rows"); then
+	ok 'docs/security.md has the same table'
+else
+	not_ok 'docs/security.md has the same table' 'no difference' "$(tr '\n' ';' <<<"$difference")"
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
