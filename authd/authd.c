@@ -264,6 +264,8 @@ peer(const struct msg_peer *m, int fd)
 		    &to_listener, l);
 		if (l->who.ch == NULL)
 			close(fd);
+		else
+			channel_secret(l->who.ch);
 	} else if (m->role == ROLE_AUDITD) {
 		channel_close(auditd);
 		auditd = channel_new(child.base, fd, "auditd", 0, &to_auditd,

@@ -560,6 +560,8 @@ conn_new(int fd, const struct sockaddr_storage *ss)
 	c->fd = fd;
 	c->state = CONN_READING;
 	buffer_init(&c->in, HTTP_HEAD_MAX + BODY_MAX + 2 * READ_SIZE_BODY);
+	/* A credential is in it. */
+	c->in.wipe = 1;
 	buffer_init(&c->out, OUT_HIGH + FRAME_PAYLOAD_MAX + (64 << 10));
 	http_begin(&c->http);
 	print_peer(c->peer, sizeof(c->peer), ss);

@@ -459,6 +459,8 @@ new_authd(int fd)
 		close(fd);
 		return;
 	}
+	/* Credentials leave here. */
+	channel_secret(authd);
 	ask_waiting();
 }
 
