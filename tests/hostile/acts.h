@@ -33,6 +33,7 @@
 
 #include "../../common/compat.h"
 #include "../../common/proc.h"
+#include "../../pledge/calls_linux.h"	/* names for the roles */
 
 static struct {
 	char	keys[256];
@@ -290,13 +291,6 @@ act_limits(void)
 
 	return setrlimit(RLIMIT_NOFILE, &limit);
 }
-
-#define L	(1U << ROLE_LISTENER)
-#define A	(1U << ROLE_AUTHD)
-#define F	(1U << ROLE_FETCHER)
-#define H	(1U << ROLE_HANDLER)
-#define J	(1U << ROLE_AUDITD)
-#define ALL	(L | A | F | H | J)
 
 /* Whose job an act is does not try it. */
 static const struct act {

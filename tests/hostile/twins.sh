@@ -84,7 +84,7 @@ table() {
 	echo '| attempt | listener | authd | fetcher | handler | auditd |'
 	echo '| --- | --- | --- | --- | --- | --- |'
 	awk -F'\t' -v roles="$roles" '
-		$2 == "end" { next }
+		$2 == "end" || $1 == "others" { next }
 		!($2 in seen) { seen[$2] = 1; order[++n] = $2 }
 		{ got[$2, $1] = $3 }
 		END {
@@ -101,6 +101,10 @@ table >"$work/table"
 sed 's/^/# /' "$work/table"
 while IFS=$'\t' read -r role what stopped; do
 	[ "$what" = end ] || [ "$role" = control ] && continue
+	if [ "$role" = others ]; then
+		number "$what: every other system call is refused: $stopped" "${stopped%% *}" -ge 300
+		continue
+	fi
 	if [ -n "$limited" ] && [ "$stopped" = DONE ]; then
 		skip "$role: $what" "$limited"
 	else
