@@ -194,6 +194,7 @@ struct config {
 	uint32_t		 listeners;
 	uint32_t		 handlers;
 	uint32_t		 per_source;	/* connections; 0: the default */
+	int			 sandbox_required;	/* whole, or no start */
 	struct auth_conf	 auth;
 	struct audit_conf	 audit;
 	TAILQ_HEAD(, source_conf) sources;

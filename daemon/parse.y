@@ -58,7 +58,7 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 %token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
 %token	PLAINTEXT POOL PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
-%token	REFUSE REQUIRED ROLE ROWS SCOPE SCOPES SESSION SHARED SINK
+%token	REFUSE REQUIRE REQUIRED ROLE ROWS SANDBOX SCOPE SCOPES SESSION SHARED SINK
 %token	SOCKET SOURCE SQL SQLITE STATEMENT STOP SYSLOG TIMEOUT TITLE TO TOOL
 %token	TRUST TTRUE TFALSE TYP URL USER WAIT WRITES
 %token	BOOLEAN DATE ENUM INTEGER_T NUMBER_T STRING_T TIMESTAMP UUID
@@ -109,6 +109,7 @@ main		: NAMESPACE word		{ set_name(&conf->namespace, $2, "namespace"); }
 		| CONTROL SOCKET STRING		{ set_path(&conf->control, $3, "control socket"); }
 		| PREFORK preforks
 		| LIMIT CONNECTIONS integer PER SOURCE	{ set_count(&conf->per_source, $3, PER_SOURCE_MAX, "connections per source"); }
+		| SANDBOX REQUIRE		{ once(&in_main, SANDBOX); conf->sandbox_required = 1; }
 		| USER word			{ set_user(conf, $2); }
 		| REDIS secret			{
 			once(&in_main, REDIS);
@@ -430,8 +431,8 @@ static const struct {
 	{ "pool", POOL }, { "port", PORT }, { "postgres", POSTGRES },
 	{ "prefork", PREFORK }, { "private", PRIVATE }, { "public", PUBLIC },
 	{ "rate", RATE }, { "records", RECORDS }, { "redact", REDACT }, { "redis", REDIS },
-	{ "refuse", REFUSE }, { "required", REQUIRED }, { "role", ROLE },
-	{ "rows", ROWS }, { "scope", SCOPE }, { "scopes", SCOPES },
+	{ "refuse", REFUSE }, { "require", REQUIRE }, { "required", REQUIRED }, { "role", ROLE },
+	{ "rows", ROWS }, { "sandbox", SANDBOX }, { "scope", SCOPE }, { "scopes", SCOPES },
 	{ "second", SECOND }, { "segment", SEGMENT }, { "session", SESSION }, { "shared", SHARED },
 	{ "sink", SINK }, { "socket", SOCKET }, { "source", SOURCE },
 	{ "sql", SQL }, { "sqlite", SQLITE }, { "statement", STATEMENT },

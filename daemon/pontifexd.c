@@ -165,6 +165,19 @@ detach(void)
 		fatal_errno("daemon");
 }
 
+/* `sandbox require': a kernel that lacks a part of it is none to start on. */
+static int
+sandbox_suffices(void)
+{
+	char missing[160];
+
+	if (!parent.config->sandbox_required ||
+	    sandbox_missing(missing, sizeof(missing)) == NULL)
+		return 1;
+	log_warn("sandbox require: this kernel lacks %s: not started", missing);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -208,7 +221,7 @@ main(int argc, char **argv)
 	parent.libexec = find_libexec(argv[0]);
 	log_init("parent", 1, parent.verbose);
 	crypt_init();
-	if (users_resolve() == -1 || folders_prepare() == -1 ||
+	if (!sandbox_suffices() || users_resolve() == -1 || folders_prepare() == -1 ||
 	    sockets_bind() == -1)
 		return 1;
 	detach();

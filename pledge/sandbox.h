@@ -45,6 +45,11 @@ void	sandbox_port(struct sandbox_needs *, uint16_t);
  * warning, once, by name.  Returns 0; -1 after a log line: do not go on.
  */
 int	sandbox_enter(enum role, const struct sandbox_needs *);
+/*
+ * What this kernel lacks of the confinement that the roles have where it is
+ * whole, in words for the operator; NULL: nothing.
+ */
+const char *sandbox_missing(char *buf, size_t size);
 /* The name of a system call number that MSG_VIOLATION carries; never NULL. */
 const char *sandbox_call_name(uint32_t number, char *buf, size_t size);
 

@@ -58,6 +58,7 @@
 #endif
 #define RULE_NET_PORT			2	/* LANDLOCK_RULE_NET_PORT */
 #define DNS_PORT			53
+#define ABI_PORTS			4	/* of Landlock, Linux 6.7 */
 
 struct ruleset_attr {
 	uint64_t	handled_access_fs;
@@ -474,6 +475,27 @@ enter_seccomp(enum role role, const struct sandbox_needs *n)
 		return -1;
 	}
 	return 0;
+}
+
+const char *
+sandbox_missing(char *buf, size_t size)
+{
+	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
+	    LANDLOCK_CREATE_RULESET_VERSION);
+	int no_seccomp = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == -1 &&
+	    errno == EINVAL;
+
+	if (!no_seccomp && abi >= ABI_PORTS)
+		return NULL;
+	if (abi >= 1 && abi < ABI_PORTS)
+		(void)snprintf(buf, size, "%sports in Landlock (its ABI is %d, "
+		    "%d has them)", no_seccomp ? "seccomp, and " : "", abi,
+		    ABI_PORTS);
+	else
+		(void)snprintf(buf, size, "%s%s%s", no_seccomp ? "seccomp" : "",
+		    no_seccomp && abi < 1 ? ", and " : "",
+		    abi < 1 ? "Landlock" : "");
+	return buf;
 }
 
 int

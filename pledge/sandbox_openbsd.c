@@ -188,6 +188,15 @@ enter_pledge(enum role role, const struct sandbox_needs *n)
 	return 0;
 }
 
+/* pledge(2) and unveil(2) are in every kernel that this is compiled for. */
+const char *
+sandbox_missing(char *buf, size_t size)
+{
+	(void)buf;
+	(void)size;
+	return NULL;
+}
+
 int
 sandbox_enter(enum role role, const struct sandbox_needs *n)
 {
