@@ -312,9 +312,14 @@ step(struct scan *s)
 	if (s->ended)
 		return fail(s, s->at, "more than one statement");
 	if (c == ';') {
-		/* Left out: nothing may follow, and nothing needs it. */
+		/*
+		 * Left out: nothing may follow, and nothing needs it.  But what
+		 * stands around it must not become one sign of two.
+		 */
 		s->ended = 1;
 		s->at++;
+		if (s->at < s->len)
+			(void)buffer_add_char(&s->out, ' ');
 		return 0;
 	}
 	s->empty = 0;

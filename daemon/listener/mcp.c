@@ -345,13 +345,16 @@ read_modern_version(struct reading *r)
 static int
 read_modern_names(struct reading *r)
 {
+	char text[METHOD_MAX + 1];
 	struct slice method, name = slice_of(r->out->tool);
 	uint32_t node = json_member(r->j, r->rpc.params, "name");
 	int rc;
 
-	/* A method that needs escapes is none of ours, whatever it equals. */
+	/* The value counts, however it is written: some encoders escape `/'. */
+	if (json_copy(r->j, r->rpc.method, text, sizeof(text)) == -1)
+		text[0] = '\0';
+	method = slice_of(text);
 	if (r->fields->method.ptr == NULL ||
-	    !json_plain(r->j, r->rpc.method, &method) ||
 	    !slice_equal(r->fields->method, method))
 		return refuse(r, 1, 400, RPC_HEADER_MISMATCH,
 		    REASON_HEADER_MISMATCH, "The header Mcp-Method must be "
@@ -465,6 +468,21 @@ tell_era(struct reading *r)
 	    version_is_modern(r->fields->version) ? ERA_MODERN : ERA_LEGACY;
 }
 
+/* One of ours is recorded by its name, one that is not as it was written. */
+static void
+keep_method(const struct reading *r)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (json_string_is(r->j, r->rpc.method, methods[i].name)) {
+			(void)strlcpy(r->out->method, methods[i].name,
+			    sizeof(r->out->method));
+			return;
+		}
+	keep_text(r->out->method, sizeof(r->out->method), r->j, r->rpc.method);
+}
+
 static void
 begin(struct mcp_request *out)
 {
@@ -495,7 +513,7 @@ mcp_read(struct json *j, struct slice body, const struct mcp_fields *fields,
 		return;
 	}
 	tell_era(&r);
-	keep_text(out->method, sizeof(out->method), j, r.rpc.method);
+	keep_method(&r);
 	keep_trace(&r);
 	if (json_string_is(j, r.rpc.method, "tools/call") && json_copy(j,
 	    json_member(j, r.rpc.params, "name"), out->tool,

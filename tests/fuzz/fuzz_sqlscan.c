@@ -11,7 +11,7 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-/* Only the semicolon that ends the statement may be left out. */
+/* Only the semicolon that ends the statement may be left out, or blank. */
 static int
 same_but_for_the_end(const char *text, const char *sql)
 {
@@ -19,8 +19,11 @@ same_but_for_the_end(const char *text, const char *sql)
 		text++;
 		sql++;
 	}
-	if (*sql == ';')
+	if (*sql == ';') {
 		sql++;
+		if (*text == ' ')
+			text++;
+	}
 	return strcmp(text, sql) == 0;
 }
 

@@ -85,7 +85,8 @@ static const struct {
 	{ PG, "j->>:k", "j->>$1", "k " },
 	/* the end */
 	{ PG, "SELECT :a;", "SELECT $1", "a " },
-	{ PG, "SELECT :a ; -- done\n /* yes */ ", "SELECT $1  -- done\n /* yes */ ", "a " },
+	{ PG, "SELECT :a ; -- done\n /* yes */ ", "SELECT $1   -- done\n /* yes */ ", "a " },
+	{ PG, "SELECT :a -;-- b", "SELECT $1 - -- b", "a " },
 	{ PG, "SELECT ';' , :a", "SELECT ';' , $1", "a " },
 	/* in whole statements */
 	{ PG, "SELECT ':a', \":a\", :b", "SELECT ':a', \":a\", $1", "b " },
