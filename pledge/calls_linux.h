@@ -57,7 +57,6 @@ static const struct {
 	/* time, randomness, identity; sysinfo is qsort(3)'s */
 	{ SCMP_SYS(clock_gettime), ALL, ANY },
 	{ SCMP_SYS(gettimeofday), ALL, ANY }, { SCMP_SYS(time), ALL, ANY },
-	{ SCMP_SYS(clock_getres), ALL, ANY },
 	{ SCMP_SYS(clock_nanosleep), H, ANY }, { SCMP_SYS(nanosleep), H, ANY },
 	{ SCMP_SYS(getrandom), ALL, ANY }, { SCMP_SYS(getpid), ALL, ANY },
 	{ SCMP_SYS(gettid), ALL, ANY }, { SCMP_SYS(sysinfo), ALL, ANY },
@@ -65,10 +64,9 @@ static const struct {
 	{ SCMP_SYS(uname), H | J | F, DNS },
 	/* signals and the end */
 	{ SCMP_SYS(rt_sigprocmask), ALL, ANY },
-	{ SCMP_SYS(rt_sigreturn), ALL, ANY },
 	{ SCMP_SYS(restart_syscall), ALL, ANY },
 	{ SCMP_SYS(futex), ALL, ANY },
-	{ SCMP_SYS(exit), ALL, ANY }, { SCMP_SYS(exit_group), ALL, ANY },
+	{ SCMP_SYS(exit_group), ALL, ANY },
 	/* descriptors that are open; writev is what abort(3) says last */
 	{ SCMP_SYS(read), ALL, ANY }, { SCMP_SYS(write), ALL, ANY },
 	{ SCMP_SYS(writev), ALL, ANY }, { SCMP_SYS(close), ALL, ANY },

@@ -121,14 +121,14 @@ def say(line):
     sys.stdout.write(line + "\n")
 
 
-def run(state, value, base):
+def run(state, value, base, routes, revisions):
     client = Client()
-    source = base << 16
-    for method, path in ROUTES:
+    source = base << 8
+    for method, path in routes:
         wrong = []
         refusals = collections.Counter()
         count = 0
-        for revision in REVISIONS:
+        for revision in revisions:
             for tool in TOOLS:
                 # A source of its own for each, so that no penalty slows us down.
                 source += 1
@@ -148,7 +148,7 @@ def run(state, value, base):
                 if status == 401:
                     refusals[re.sub(rb'"request_id":"[0-9a-f]*"', b"", body) +
                              re.sub(rb"(?i)\r\n(date|x-request-id|retry-after)[^\r]*", b"", head)] += 1
-        name = "%s, %s %s: %d combinations" % (state, method, path, count)
+        name = "%s, %s %s%s: %d combinations" % (state, method, path, ", revision " + (revisions[0] or "none") if len(revisions) == 1 else "", count)
         if wrong:
             say("not ok - %s: wanted the rule, got: %d others: %s" % (name, len(wrong), "; ".join(wrong[:3])))
         elif len(refusals) > 1:
@@ -157,7 +157,12 @@ def run(state, value, base):
             say("ok - " + name)
 
 
-threads = [threading.Thread(target=run, args=(state, value, n)) for n, (state, value) in enumerate(CREDENTIALS)]
+# A refusal waits for a record of its kind, up to a second: side by side, then.
+jobs = []
+for state, value in CREDENTIALS:
+    for route in ROUTES:
+        jobs += [(state, value, len(jobs) + n, [route], [revision]) for n, revision in enumerate(REVISIONS)]
+threads = [threading.Thread(target=run, args=job) for job in jobs]
 for thread in threads:
     thread.start()
 for thread in threads:
