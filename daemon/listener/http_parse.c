@@ -404,6 +404,25 @@ feed_head(struct http_request *r, const struct buffer *in)
 
 /* ---- chunked bodies (RFC 9112, 7.1) ------------------------------------ */
 
+/*
+ * A quoted string that this line does not end is one that another reader may
+ * think goes on behind it.
+ */
+static int
+quotes_end(struct slice line)
+{
+	int quoted = 0;
+	size_t i;
+
+	for (i = 0; i < line.len; i++) {
+		if (quoted && line.ptr[i] == '\\')
+			i++;
+		else if (line.ptr[i] == '"')
+			quoted = !quoted;
+	}
+	return !quoted && i == line.len;
+}
+
 /* chunk-size [ chunk-ext ]; what an extension says is nobody's business. */
 static int
 read_chunk_size(struct http_request *r, struct slice line)
@@ -420,7 +439,7 @@ read_chunk_size(struct http_request *r, struct slice line)
 		return fail(r, 400, "A chunk's size is malformed.");
 	line.ptr += i;
 	line.len -= i;
-	if (!is_text(line, 1))
+	if (!is_text(line, 1) || !quotes_end(line))
 		return fail(r, 400, "A chunk's extension is malformed.");
 	r->extensions += (uint32_t)line.len;
 	if (r->extensions > HTTP_EXTENSIONS_MAX)

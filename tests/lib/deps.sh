@@ -10,7 +10,8 @@ build="gcc libc6-dev make pkg-config bison libevent-dev libssl-dev libpq-dev lib
 	libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libc-ares-dev
 	ca-certificates curl sqlite3"
 all="$build libcmocka-dev postgresql clang clang-tidy cppcheck mandoc jq nodejs npm wrk python3
-	procps binutils iproute2 python3-cryptography pgbouncer rsyslog xxd openssl"
+	procps binutils iproute2 python3-cryptography pgbouncer rsyslog xxd openssl
+	strace nginx-light haproxy"
 
 name_only=no
 [ "${1:-}" = --name-missing ] && { name_only=yes; shift; }
@@ -49,10 +50,11 @@ echo "installing:$missing" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
+# RUNLEVEL: what brings a service is installed, not started.
 # Two tries: a registry that is slow to answer is no reason to fail.
 for try in 1 2; do
 	if $sudo apt-get update >"$log" 2>&1 &&
-	    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y \
+	    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y \
 	    --no-install-recommends $missing >>"$log" 2>&1; then
 		exit 0
 	fi
