@@ -64,6 +64,11 @@ complain(const char *what)
 
 /* ---- writing ----------------------------------------------------------- */
 
+/* gcc does not know that reallocarray(3) frees only where it succeeds. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wunknown-warning-option"
+#pragma GCC diagnostic ignored "-Wanalyzer-double-free"
 static void
 mark(const uint8_t id[REQUEST_ID_LEN], uint32_t handler, unsigned int flags)
 {
@@ -81,6 +86,7 @@ mark(const uint8_t id[REQUEST_ID_LEN], uint32_t handler, unsigned int flags)
 	memcpy(marks[nmarks].id, id, REQUEST_ID_LEN);
 	marks[nmarks++].before = seen_add(id, handler, flags);
 }
+#pragma GCC diagnostic pop
 
 /* The record of a handler's report; 0, or -1: it is not in the group. */
 static int

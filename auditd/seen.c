@@ -97,6 +97,7 @@ static int
 make_room(void)
 {
 	struct generation bigger = { 0 };
+	struct seen *s;
 	size_t i;
 
 	if (young.used == SEEN_MAX) {
@@ -114,8 +115,9 @@ make_room(void)
 	if (bigger.slots == NULL)
 		return young.used + 1 < young.nslots ? 0 : -1;
 	for (i = 0; i < young.nslots; i++)
-		if (young.slots[i].flags != 0)
-			*find(&bigger, young.slots[i].id) = young.slots[i];
+		if (young.slots[i].flags != 0 && (s = find(&bigger,
+		    young.slots[i].id)) != NULL)
+			*s = young.slots[i];
 	free(young.slots);
 	young = bigger;
 	return 0;

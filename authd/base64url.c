@@ -13,7 +13,7 @@ make_values(void)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "abcdefghijklmnopqrstuvwxyz0123456789-_";
-	uint8_t i;
+	size_t i;
 
 	for (i = 0; i < sizeof(alphabet) - 1; i++)
 		values[(unsigned char)alphabet[i]] = (uint8_t)(i + 1);

@@ -293,8 +293,9 @@ record_unrecorded(void)
 	if (unrecorded == 0)
 		return;
 	memset(&none, 0, sizeof(none));
-	none.method = none.tool = none.peer = none.via = none.revision = none.client =
-	    none.traceparent = slice_of("");
+	none.method = slice_of("");
+	none.tool = none.peer = none.via = none.method;
+	none.revision = none.client = none.traceparent = none.method;
 	fill_report(&m, &none);
 	mint_request_id(m.request_id);
 	m.outcome = OUTCOME_OVERLOADED;

@@ -307,7 +307,7 @@ keyfile_owner_reserved(const char *owner)
 int
 keyfile_parse(struct slice line, struct key_entry *e, const char **error)
 {
-	struct slice f[FIELDS];
+	struct slice f[FIELDS] = { { NULL, 0 } };
 	size_t i;
 
 	memset(e, 0, sizeof(*e));

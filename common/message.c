@@ -8,6 +8,7 @@
 
 #include "message.h"
 
+/* r is declared here: NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define READ(f, r) struct reader r; reader_init(&r, (f)->payload, (f)->length)
 
 const char *

@@ -101,6 +101,7 @@ outbox_peer(struct channel *ch)
 	for (i = 0; i < REPORTS_MAX; i++)
 		if (reports[i].number != 0)
 			open[n++] = &reports[i];
+	/* Pointers are sorted: NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	qsort(open, n, sizeof(open[0]), by_number);
 	for (i = 0; i < n; i++)
 		transmit(open[i]);

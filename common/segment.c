@@ -171,9 +171,11 @@ line_next(struct line_reader *r, struct slice *line)
 
 	for (;;) {
 		have = r->data.len - r->at;
-		start = have == 0 ? "" : (const char *)r->data.data + r->at;
-		end = have == searched ? NULL : memchr(start + searched, '\n',
-		    have - searched);
+		start = end = NULL;
+		if (have > searched) {
+			start = (const char *)r->data.data + r->at;
+			end = memchr(start + searched, '\n', have - searched);
+		}
 		if (end != NULL) {
 			line->ptr = start;
 			line->len = (size_t)(end - start);

@@ -179,8 +179,10 @@ pg_prepare(struct source *s, struct sandbox_needs *needs)
 	uint32_t i;
 
 	if (p == NULL || (p->conns = calloc(s->connections,
-	    sizeof(*p->conns))) == NULL)
+	    sizeof(*p->conns))) == NULL) {
+		free(p);
 		return -1;
+	}
 	TAILQ_INIT(&p->waiting);
 	s->state = p;
 	for (i = 0; i < s->connections; i++)

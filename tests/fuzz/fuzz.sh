@@ -11,7 +11,7 @@ build=${BUILD:-build}
 runs=${FUZZ_RUNS:-20000}
 bad=0
 
-. tests/fuzz/options.sh
+. tests/lib/fuzz_options.sh
 
 # A fresh make, once: nothing of the one that may have called us.
 make_targets() {

@@ -33,6 +33,12 @@ tidy() { # only what it finds, not what it counts
 	sources | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$@" -- '"$(printf '%q ' "${flags[@]}")"' 2>/dev/null || exit 1' sh
 }
 
+# gcc's own analyzer, of the version whose findings were judged.  Leaks are left
+# to the sanitizers: it does not follow what is put into a list.
+analyzer() {
+	sources | xargs -P 2 -I{} gcc "${flags[@]}" -O1 -Wall -fanalyzer -Wno-analyzer-malloc-leak -Werror -c -o /dev/null {}
+}
+
 # It does not read <sys/queue.h>: what it says of lists is not so.
 cppcheck_all() {
 	sources | cppcheck --file-list=- --enable=warning,portability \
@@ -85,6 +91,11 @@ banned() {
 
 check 'clang-tidy' tidy
 check 'cppcheck' cppcheck_all
+if [ "$(gcc -dumpversion 2>/dev/null)" = 12 ]; then
+	check 'gcc -fanalyzer' analyzer
+else
+	echo "ok - lint: gcc -fanalyzer # SKIP judged with gcc 12, this is $(gcc -dumpversion 2>/dev/null || echo none)"
+fi
 check 'manual pages' manuals
 check 'scripts parse' scripts
 check 'rooms share messages only, platforms are told apart in their place' rooms

@@ -9,7 +9,7 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top" || exit 1
-. tests/fuzz/options.sh
+. tests/lib/fuzz_options.sh
 build=${BUILD:-build}
 if [ -n "${FUZZ_RUNS:-}" ]; then bound=-runs=$FUZZ_RUNS; else bound=-max_total_time=${FUZZ_SECONDS:-30}; fi
 jobs=${FUZZ_JOBS:-2}
