@@ -68,5 +68,15 @@ if [ -z "$out" ]; then
 else
 	not_ok 'platforms are told apart in pledge/ and common/compat.* only' 'no line' "$out"
 fi
+# The promises stand in the documentation as they stand in the source.
+for role in PARENT LISTENER AUTHD HANDLER AUDITD FETCHER; do
+	always=$(tr '\n\t' '  ' <pledge/sandbox_openbsd.c | grep -o "\[ROLE_$role\] = { *\"[^\"]*\"" | sed 's/.*"\([^"]*\)"/\1/')
+	name=$(echo $role | tr 'A-Z' 'a-z')
+	if [ -n "$always" ] && grep -Eq "^\| $name \| \`$always\`" docs/security.md; then
+		ok "docs/security.md has the promises of $name"
+	else
+		not_ok "docs/security.md has the promises of $name" "\`$always\`" "$(grep "^| $name | .stdio" docs/security.md)"
+	fi
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
