@@ -310,8 +310,16 @@ finish 'handler answers-twice'
 
 row handler 'write a record of its own making' 'protocol: auditd composes records'
 row handler 'break a line of the journal' 'protocol: auditd composes records'
+row handler 'report a call that authd never allowed' 'nothing: the record says undecided'
 for lie in lies newline; do
 	handler_attack $lie
+	if [ $lie = lies ]; then
+		if wait_journal '"request_id":"dead0000000000000000000000000000".*"undecided":true'; then
+			ok 'handler lies: a call that nobody allowed is told apart'
+		else
+			not_ok 'handler lies: a call that nobody allowed is told apart' 'undecided' "$(records dead0000) such records"
+		fi
+	fi
 	finish "handler $lie"
 	if cat "$work"/audit/*.jsonl | grep -q '"hash":"forged"'; then
 		not_ok "handler $lie: no record of its own making" none one
