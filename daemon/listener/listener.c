@@ -153,12 +153,14 @@ send_status(void)
 	int n;
 
 	n = snprintf(text, sizeof(text), "connections %zu, in flight %zu, "
-	    "requests %llu, refused %llu, unrecorded %llu, displaced %llu\n"
+	    "requests %llu, refused %llu, unrecorded %llu, displaced %llu, "
+	    "strangers %zu KiB\n"
 	    "authd %s, handlers %u of %u\n", http_connections(),
 	    questions_open(), (unsigned long long)listener.requests,
 	    (unsigned long long)listener.refused,
 	    (unsigned long long)listener.unrecorded,
 	    (unsigned long long)listener.displaced,
+	    room_strangers_memory() / 1024,
 	    questions_authd() ? "connected" : "missing",
 	    questions_handlers(), listener.handlers);
 	if (n < 0 || (size_t)n >= sizeof(text))

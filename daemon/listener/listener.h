@@ -531,6 +531,8 @@ int	room_make(void);
  * 0: it may have them.
  */
 int	room_make_memory(const struct connection *wanting);
+/* Bytes that strangers hold. */
+size_t	room_strangers_memory(void);
 
 /* ---- route.c ----------------------------------------------------------- */
 

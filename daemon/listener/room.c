@@ -212,6 +212,12 @@ room_account(struct connection *c, size_t before, size_t after)
 		strangers_memory = strangers_memory - before + after;
 }
 
+size_t
+room_strangers_memory(void)
+{
+	return strangers_memory;
+}
+
 /*
  * One that holds more than a head goes before one that holds less; where all
  * are small, the oldest.

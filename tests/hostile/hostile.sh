@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=${BUILD:-build}
 case $build in /*) ;; *) build=$top/$build ;; esac
-passed=0 failed=0
+passed=0 failed=0 parts=()
 dir=$(mktemp -d)
 pid=
 cleanup() {
@@ -140,6 +140,7 @@ listener_attack() {
 	finish "listener $1"
 }
 
+the_listener() {
 listener_attack honest 'result 1 ok rows leaked' \
     'control: without an attack the call is answered' something
 listener_attack forge 'result 1 internal_error rows none' \
@@ -271,7 +272,9 @@ else
 	not_ok 'listener unused: an authorised call that is never made is recorded' \
 	    'a record with outcome unknown' "$(records .) records"
 fi
+}
 
+the_handler() {
 # A handler's attacks on the trail.  One call is made over HTTP.
 call_over_http() {
 	wait_log 'ready: listening'
@@ -356,7 +359,9 @@ else
 	not_ok 'handler garbage-listener: the listener stands' 200 "$code"
 fi
 finish 'handler garbage-listener'
+}
 
+the_fetcher() {
 # What a fetcher can do is bounded by what it was asked; whatever it does, keys are served.
 fetcher_gets() { # NAME WHAT WANTED GOT
 	if [ "$3" = "$4" ]; then ok "fetcher $1: $2"; else
@@ -390,7 +395,25 @@ fetcher_attack silent 503 503
 for bad in other-issuer other-number other-question no-issuer giant garbage hang-up; do
 	fetcher_attack $bad 503 503
 done
+}
 
+# Side by side: each waits more than it works.
+for part in listener handler fetcher; do
+	(
+		trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null' EXIT
+		rows=$dir/rows.$part
+		"the_$part"
+	) >"$dir/out.$part" 2>&1 </dev/null &
+	parts+=("$!")
+done
+for job in "${parts[@]}"; do wait "$job" || :; done
+for part in listener handler fetcher; do
+	cat "$dir/out.$part"
+	cat "$dir/rows.$part" >>"$rows"
+	passed=$((passed + $(grep -c '^ok ' "$dir/out.$part")))
+	failed=$((failed + $(grep -c '^not ok ' "$dir/out.$part")))
+	grep -q "^ok - $part" "$dir/out.$part" || not_ok "$part: its attacks were made" 'some' none
+done
 sed 's/^/# /' "$rows"
 documented=$(awk '$0 == "<!-- hostile.sh -->" { on = 1 } /<!-- end -->/ { on = 0 } on && /^\|/' "$top/docs/security.md")
 if difference=$(diff <(echo "$documented") "$rows"); then

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """A crowd of connections that want room, and a caller among them.
 
-usage: crowd.py PORT KEY CASE
+usage: crowd.py PORT KEY CASE [STATUS COMMAND...]
 
 Prints one line of JSON that says what became of whom.
   source   600 silent connections of one address, where 512 may be
@@ -12,12 +12,14 @@ Before the crowd comes, a caller of another address has called over a
 connection that it keeps; afterwards it calls over it again, and over a new one.
 """
 import json
+import re
 import resource
 import select
 import socket
+import subprocess
 import sys
 
-PORT, KEY, CASE = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+PORT, KEY, CASE, STATUS = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
 BODY = (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":'
         b'{"name":"order_lookup","arguments":{"order_id":1001}}}')
 resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
@@ -92,6 +94,10 @@ elif CASE == "bodies":
         crowd.append(s)
 kept = call(caller)
 fresh = call(connect("127.0.0.1"))
+held = 0
+if STATUS:
+    told = subprocess.run(STATUS, capture_output=True, text=True, check=False, timeout=20).stdout
+    held = sum(int(n) for n in re.findall(r"strangers (\d+) KiB", told))
 print(json.dumps({"first": first, "kept": kept, "fresh": fresh,
-                  "crowd": len(crowd), "left": sum(not gone(s) for s in crowd),
+                  "strangers": held, "crowd": len(crowd), "left": sum(not gone(s) for s in crowd),
                   "oldest_gone": sum(gone(s) for s in crowd[:50]), "newest_gone": sum(gone(s) for s in crowd[-50:])}))
