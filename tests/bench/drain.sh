@@ -43,4 +43,4 @@ peak=$(awk '/VmHWM/ { print $2 }' "/proc/$(child_pids auditd)/status")
 printf 'drain: %d records in %d ms: %d a second (target 20000), auditd at most %d KiB (target 65536)\n' \
     "$rows" "$ms" $((rows * 1000 / ms)) "$peak"
 daemon_stop
-done_testing
+[ "$failed" -eq 0 ]

@@ -46,4 +46,5 @@ print("10,000 hostile connections: %d calls a second of %d without: %.2f kept (t
       % (mobbed, calm, mobbed / calm, p99_mobbed, p99, errors))
 EOF
 echo "memory under it, most of each (MiB): $(awk '$2 > m[$1] { m[$1] = $2 } END { for (r in m) printf "%s %d  ", r, m[r] }' "$work/rss") (target: listener 64)"
-done_testing
+daemon_stop
+exit 0
