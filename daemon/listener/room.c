@@ -190,7 +190,8 @@ room_leave(struct connection *c)
 void
 room_known(struct connection *c, int known)
 {
-	if (c->fd == -1)
+	/* A gateway is not made a stranger by one of those behind it. */
+	if (c->fd == -1 || (!known && c->source == NULL))
 		return;
 	leave_lists(c);
 	if (c->stranger)
