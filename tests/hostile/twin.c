@@ -48,7 +48,8 @@ __wrap_sigaction(int sig, const struct sigaction *sa, struct sigaction *old)
 {
 	struct sigaction ours;
 
-	if (sig != SIGSYS || sa == NULL)
+	/* Who is to die keeps the handler that is used up by its first call. */
+	if (sig != SIGSYS || sa == NULL || strcmp(evil_attack, "die") == 0)
 		return __real_sigaction(sig, sa, old);
 	theirs = *sa;
 	ours = *sa;

@@ -174,6 +174,7 @@ for role in listener authd fetcher handler auditd; do
 	like "$role: a refused call ends it, and the log names the call" \
 	    "$role.*tried a system call that its role may not make.*execve" "$(grep execve "$daemon_log" | grep "$role" | head -n 1)"
 done
+like 'it dies of that signal' 'was killed by signal 31|killed by its sandbox|SIGSYS|Bad system call' "$(cat "$daemon_log")"
 daemon_stop
 like 'audit verify: ok' ok "$(audit_verify | tail -n 1)"
 done_testing
