@@ -24,6 +24,7 @@ struct listener {
 	struct asker		 who;
 	struct ticket_window	 asked;	/* question numbers, each once */
 	uint32_t		 open;	/* questions without an answer */
+	uint64_t		 said_ms;	/* when that it is not read was */
 };
 
 static struct listener listeners[LISTENERS_MAX];
@@ -111,14 +112,22 @@ report_allowed(const struct msg_authorize *ask)
 }
 
 /*
- * An honest listener has a question for each connection at most.  One that
- * asks more is not read until it has its answers: the others are.
+ * An honest listener has a question for each connection, and some for those
+ * whose clients left.  One that asks more than QUESTIONS_MAX is not read until
+ * it has its answers: the others are.
  */
 static void
 count_question(struct listener *l)
 {
-	if (++l->open >= QUESTIONS_MAX)
-		channel_pause(l->who.ch);
+	if (++l->open < QUESTIONS_MAX)
+		return;
+	if (l->said_ms == 0 || now_ms() - l->said_ms >= PAUSE_SAY_MS) {
+		log_warn("listener %zu has %u questions open: it is not read "
+		    "until it has its answers", (size_t)(l - listeners),
+		    l->open);
+		l->said_ms = now_ms();
+	}
+	channel_pause(l->who.ch);
 }
 
 void

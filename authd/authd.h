@@ -27,6 +27,8 @@
 #define HELD_MAX	1024	/* answers that a penalty holds back */
 #define AUDIT_WAIT_MS	5000	/* for an auditd that is away */
 #define QUESTIONS_MAX	4096	/* open ones of a listener; then it is not read */
+#define PAUSE_SAY_MS	10000	/* between two lines about one that is not */
+#define FOLD_WAITERS_MAX 1024	/* who wait for a fold's record; then it is made */
 #define WAITING_MAX	4096	/* questions that wait for one, or for keys */
 #define NO_KEYS_RETRY_S	5	/* said where an issuer has no keys yet */
 #define STATUS_TEXT_MAX	8192	/* bytes */

@@ -18,6 +18,7 @@ static uint8_t epoch[8];
 static uint64_t minted;
 static struct event *fold_timer;
 static size_t ndelayed;
+static size_t folded_waiters;	/* since the folds were recorded */
 static uint32_t unrecorded;	/* refusals while auditd was away too long */
 static int hurried;		/* the end: nothing is held back any more */
 static uint64_t refused_total;
@@ -167,6 +168,13 @@ count_left(struct fold *f, void *arg)
 }
 
 static void
+fold_now(void)
+{
+	folded_waiters = 0;
+	fold_each(fold_record, NULL);
+}
+
+static void
 fold_due(evutil_socket_t fd, short what, void *arg)
 {
 	int left = 0;
@@ -174,7 +182,7 @@ fold_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	fold_each(fold_record, NULL);
+	fold_now();
 	fold_each(count_left, &left);
 	if (left > 0)
 		(void)arm_fold_timer();
@@ -264,6 +272,9 @@ refuse(const struct asker *l, uint64_t question, const struct msg_authorize *ask
 	if (!alone) {
 		w->next = f->waiters;
 		f->waiters = w;
+		/* A flood does not have to wait for the timer, nor we with it. */
+		if (++folded_waiters >= FOLD_WAITERS_MAX)
+			fold_now();
 		(void)arm_fold_timer();
 		return;
 	}

@@ -76,6 +76,7 @@
 #define DRAIN_MS		9000	/* to finish after MSG_SHUTDOWN */
 #define ACCEPT_PAUSE_MS		200	/* after the system ran out of something */
 #define WARN_MS			1000	/* between two warnings of one kind */
+#define ROOM_SAY_MS		10000	/* between two lines about connections that make room */
 #define UNREADY_MS		3000	/* after an `overloaded', without a success */
 
 #define RETRY_DEFAULT		1	/* seconds of Retry-After, if none was said */

@@ -346,20 +346,18 @@ static int
 read_modern_names(struct reading *r)
 {
 	char text[METHOD_MAX + 1];
-	struct slice method, name = slice_of(r->out->tool);
+	struct slice name = slice_of(r->out->tool);
 	uint32_t node = json_member(r->j, r->rpc.params, "name");
 	int rc;
 
 	/* The value counts, however it is written: some encoders escape `/'. */
-	if (json_copy(r->j, r->rpc.method, text, sizeof(text)) == -1)
-		text[0] = '\0';
-	method = slice_of(text);
 	if (r->fields->method.ptr == NULL ||
-	    !slice_equal(r->fields->method, method))
+	    json_copy(r->j, r->rpc.method, text, sizeof(text)) == -1 ||
+	    !slice_equal(r->fields->method, slice_of(text)))
 		return refuse(r, 1, 400, RPC_HEADER_MISMATCH,
 		    REASON_HEADER_MISMATCH, "The header Mcp-Method must be "
 		    "there and equal the method of the body.");
-	if (!slice_is(method, "tools/call"))
+	if (strcmp(text, "tools/call") != 0)
 		return 0;
 	if (r->fields->name.ptr == NULL)
 		return refuse(r, 1, 400, RPC_HEADER_MISMATCH,

@@ -16,10 +16,10 @@
 #include <netinet/in.h>
 
 #include "../../common/crypt.h"
+#include "../../common/log.h"
 #include "listener.h"
 
 #define BUCKETS		1024	/* a power of two */
-#define LOOK_MAX	64	/* connections of a source that are looked at */
 
 struct source {
 	LIST_ENTRY(source)	 entry;
@@ -94,27 +94,47 @@ may_go(const struct connection *c)
 	return c->fd != -1 && c->question == QUESTION_NONE && !c->processing;
 }
 
+/*
+ * These pass over those that wait for an answer of ours, all of them if it must
+ * be: there are CONNECTIONS_MAX at most, and nobody is shielded by them.
+ */
 static struct connection *
-first_that_may_go(const struct conn_queue *queue, size_t entry_of_source)
+oldest_stranger(void)
 {
 	struct connection *c;
-	int looked = 0;
 
-	for (c = TAILQ_FIRST(queue); c != NULL && looked < LOOK_MAX; looked++) {
+	TAILQ_FOREACH(c, &strangers, stranger_entry)
 		if (may_go(c))
 			return c;
-		c = entry_of_source ? TAILQ_NEXT(c, source_entry) :
-		    TAILQ_NEXT(c, stranger_entry);
-	}
 	return NULL;
 }
 
-static int
-let_go(struct connection *c)
+static struct connection *
+oldest_of_source(const struct conn_queue *queue)
 {
+	struct connection *c;
+
+	TAILQ_FOREACH(c, queue, source_entry)
+		if (may_go(c))
+			return c;
+	return NULL;
+}
+
+/* why: which bound was reached, for the log. */
+static int
+let_go(struct connection *c, const char *why)
+{
+	static uint64_t said_ms;
+
 	if (c == NULL)
 		return -1;
 	listener.displaced++;
+	if (said_ms == 0 || turn_ms() - said_ms >= ROOM_SAY_MS) {
+		log_warn("connections make room for others: %s: the last of "
+		    "%s, %llu so far", why, c->peer,
+		    (unsigned long long)listener.displaced);
+		said_ms = turn_ms();
+	}
 	conn_close(c);
 	return 0;
 }
@@ -122,9 +142,10 @@ let_go(struct connection *c)
 int
 room_make(void)
 {
-	struct connection *c = first_that_may_go(&strangers, 0);
+	struct connection *c = oldest_stranger();
 
-	return let_go(c != NULL ? c : http_longest_idle());
+	return let_go(c != NULL ? c : http_longest_idle(),
+	    "the bound of all is reached");
 }
 
 /* One more of a source that is at its bound: one of its own goes. */
@@ -133,9 +154,9 @@ room_at_source(struct source *s)
 {
 	struct connection *c;
 
-	if ((c = first_that_may_go(&s->strangers, 1)) == NULL)
-		c = first_that_may_go(&s->callers, 1);
-	return let_go(c);
+	if ((c = oldest_of_source(&s->strangers)) == NULL)
+		c = oldest_of_source(&s->callers);
+	return let_go(c, "the bound of one source is reached");
 }
 
 int
@@ -223,23 +244,28 @@ room_strangers_memory(void)
  * One that holds more than a head goes before one that holds less; where all
  * are small, the oldest.
  */
-int
-room_make_memory(const struct connection *wanting)
+static struct connection *
+largest_claim(const struct connection *wanting)
 {
 	struct connection *c, *oldest = NULL;
-	int looked = 0;
 
-	if (strangers_memory <= STRANGERS_MEMORY_MAX || !wanting->stranger)
-		return 0;
 	TAILQ_FOREACH(c, &strangers, stranger_entry) {
 		if (c == wanting || !may_go(c))
 			continue;
+		if (c->accounted > 2 * READ_SIZE)
+			return c;
 		if (oldest == NULL)
 			oldest = c;
-		if (c->accounted > 2 * READ_SIZE)
-			return let_go(c);
-		if (++looked == LOOK_MAX)
-			break;
 	}
-	return let_go(oldest);
+	return oldest;
+}
+
+int
+room_make_memory(const struct connection *wanting)
+{
+	while (wanting->stranger && strangers_memory > STRANGERS_MEMORY_MAX)
+		if (let_go(largest_claim(wanting),
+		    "those without a credential hold too many bytes") == -1)
+			return -1;
+	return 0;
 }

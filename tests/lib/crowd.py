@@ -7,6 +7,9 @@ Prints one line of JSON that says what became of whom.
   source   600 silent connections of one address, where 512 may be
   all      2300 silent ones of many addresses, where 2048 may be
   idle     600 connections of one caller that called once each, of one address
+  asking   100 that wait for their 401, then as many silent ones as `all'
+  leavers  12000 that send a wrong credential and leave at once
+  mixed    1500 small beginnings, then the bodies
   bodies   300 bodies of which 900 kB have come, of many addresses
 Before the crowd comes, a caller of another address has called over a
 connection that it keeps; afterwards it calls over it again, and over a new one.
@@ -16,6 +19,7 @@ import re
 import resource
 import select
 import socket
+import struct
 import subprocess
 import sys
 
@@ -81,7 +85,31 @@ elif CASE == "idle":
         s = connect("127.0.0.2")
         call(s)
         crowd.append(s)
-elif CASE == "bodies":
+elif CASE == "leavers":
+    # They are not waited for: only what is asked on their behalf is left of them.
+    request = (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk_live_nobody_x\r\n"
+               b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
+    leaving = []
+    for n in range(12000):
+        s = connect("127.0.0.4")
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.sendall(request)
+        leaving.append(s)
+        # Read and asked by now, if not answered: then the connection is reset.
+        if len(leaving) > 100:
+            leaving.pop(0).close()
+elif CASE == "asking":
+    # The oldest of all, and none of them may go while it is answered.
+    for n in range(100):
+        crowd.append(connect("127.0.0.3"))
+        crowd[-1].sendall(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk_live_nobody_x\r\n"
+                          b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
+    for n in range(2300):
+        crowd.append(connect(address(n)))
+elif CASE in ("bodies", "mixed"):
+    for n in range(1500 if CASE == "mixed" else 0):
+        crowd.append(connect(address(1000 + n)))
+        crowd[-1].sendall(b"POST /mcp HT")
     piece = b"x" * 900000
     for n in range(300):
         s = connect(address(n))

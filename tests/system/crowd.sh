@@ -30,6 +30,15 @@ number 'all sources together hold no more than 2048' "$(field left)" -le 2048
 number 'and not many less' "$(field left)" -ge 2000
 is 'the oldest made room' 50 "$(field oldest_gone)"
 
+# Those that cannot go for a moment do not shield the rest of them.
+crowd asking
+is 'asking: the caller that was there keeps its connection' '200 200' "$(field first) $(field kept)"
+
+# Questions of those who left are answered all the same, and soon: authd goes on reading.
+crowd leavers
+served leavers
+unlike 'leavers: authd reads on' 'questions open: it is not read' "$(cat "$daemon_log")"
+
 crowd idle
 served idle
 is 'callers of one source displace each other' 512 "$(field left)"
@@ -41,6 +50,11 @@ served bodies
 number 'strangers hold a bounded number of bytes (KiB)' "$(field strangers)" -le 26000
 number 'as many as they may' "$(field strangers)" -ge 8000
 if [ -z "${ASAN_OPTIONS:-}" ]; then number 'the listener is small (MiB)' "$(rss)" -le 64; fi
+
+crowd mixed
+served mixed
+number 'small beginnings do not shield large bodies (KiB)' "$(field strangers)" -le 26000
+if [ -z "${ASAN_OPTIONS:-}" ]; then number 'nor for a while (MiB at most)' "$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$listener/status")" -le 64; fi
 
 # The bound is the operator's, and a gateway has none.
 daemon_stop
