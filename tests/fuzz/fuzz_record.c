@@ -3,7 +3,8 @@
 /*
  * Any bytes as a line of the trail, and as a checkpoint in it.  A line that
  * is taken has every member in its place; a checkpoint that is taken is read
- * from nothing but its own text, and none is true that we did not sign.
+ * from nothing but its own text, and none is true under the key of RFC 8032,
+ * 7.1, test 1, with which nothing in the corpus is signed.
  */
 
 #include "../../common/checkpoint.h"
@@ -23,6 +24,10 @@ inside(struct slice part, const char *text, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	static const uint8_t ours[32] = { 0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1,
+	    0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e,
+	    0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68,
+	    0xf7, 0x07, 0x51, 0x1a };
 	const char *text = (const char *)data;
 	uint8_t prev[DIGEST_LEN], hash[DIGEST_LEN], id[REQUEST_ID_LEN];
 	struct record_view view;
@@ -51,7 +56,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (checkpoint_read(text, len, &c) == 0) {
 		if (!inside(c.node, text, len))
 			abort();
-		(void)checkpoint_verify(&c);
+		if (memcmp(c.key, ours, sizeof(ours)) == 0 &&
+		    checkpoint_verify(&c) == 0)
+			abort();
 	}
 	return 0;
 }

@@ -44,7 +44,13 @@ attack_is(const char *name)
 	return strcmp(evil_attack, name) == 0;
 }
 
-/* In a flood one listener is the attacker, the others are honest. */
+/* Where others must go on, one listener is the attacker, the rest are honest. */
+static int
+has_company(void)
+{
+	return attack_is("flood") || strncmp(evil_attack, "torn-", 5) == 0;
+}
+
 __attribute__((__constructor__)) static void
 stay_honest(void)
 {
@@ -52,7 +58,7 @@ stay_honest(void)
 	FILE *f;
 	int fd;
 
-	if (!attack_is("flood"))
+	if (!has_company())
 		return;
 	if ((fd = evil_open("first", O_WRONLY | O_CREAT | O_EXCL)) != -1) {
 		close(fd);
@@ -138,7 +144,6 @@ guess(void)
 		call(handlers[0], i, sl, lookup);
 		channels_flush();
 	}
-	SAY("guessed %d times\n", GUESSES);
 }
 
 /* The first half of one ticket, the second of another. */
@@ -174,10 +179,10 @@ flood(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	send_away();
-	for (i = 0; i < 1000 && asked < FLOOD && authd != NULL &&
+	for (i = 0; attack_is("flood") && i < 1000 && asked < FLOOD && authd != NULL &&
 	    !channel_full(authd); i++)
 		ask_as(++asked, "sk_live_nobody_x", "order_lookup", lookup);
-	if (!flooded && (asked == FLOOD || authd == NULL)) {
+	if (attack_is("flood") && !flooded && (asked == FLOOD || authd == NULL)) {
 		flooded = 1;
 		SAY("flooded with %llu\n", (unsigned long long)asked);
 	}
@@ -197,6 +202,15 @@ send_raw(int fd, int giant)
 }
 
 static void
+keep_company(void)
+{
+	if (!has_company())
+		return;
+	timer = evtimer_new(child.base, flood, NULL);
+	flood(-1, 0, NULL);
+}
+
+static void
 begin(void)
 {
 	static const unsigned char garbage[] = { 0xff, 0xff, 0xff, 0xff, 1, 0,
@@ -210,12 +224,13 @@ begin(void)
 		ask(1, "order_lookup", lookup);
 		ask(2, "order_lookup", lookup);
 	} else if (attack_is("flood")) {
-		timer = evtimer_new(child.base, flood, NULL);
-		flood(-1, 0, NULL);
+		keep_company();
 	} else if (attack_is("giant-authd") || attack_is("torn-authd")) {
 		send_raw(raw_authd, attack_is("giant-authd"));
+		keep_company();
 	} else if (attack_is("giant-handler") || attack_is("torn-handler")) {
 		send_raw(raw_handler, attack_is("giant-handler"));
+		keep_company();
 	} else if (attack_is("widen")) {
 		/* Scope for one tool, digest of a body that names another. */
 		ask(1, "order_lookup", cancel);
@@ -318,15 +333,19 @@ on_handler(struct channel *ch, const struct frame *f, void *arg)
 
 	(void)ch;
 	(void)arg;
-	if (attack_is("guess") && ++results % 1000 != 0 && f->type == MSG_RESULT &&
-	    get_result(f, &m) == 0 && m.outcome != OUTCOME_OK)
+	if (f->type != MSG_RESULT || get_result(f, &m) == -1)
 		return 0;
-	if (f->type == MSG_RESULT && get_result(f, &m) == 0)
+	/* One that was not refused is told like any other answer. */
+	if (attack_is("guess") && m.outcome == OUTCOME_INTERNAL_ERROR) {
+		if (++results == GUESSES)
+			SAY("refused %d guesses\n", GUESSES);
+	} else {
 		SAY("result %u %s rows %s\n", ++results,
 		    outcome_name(m.outcome),
 		    memmem(m.members.ptr, m.members.len, "Acme", 4) ||
 		    memmem(m.members.ptr, m.members.len, "cancelled", 9) ?
 		    "leaked" : "none");
+	}
 	return 0;
 }
 
@@ -372,7 +391,7 @@ peer(const struct msg_peer *m, int fd)
 static int
 control(const struct frame *f)
 {
-	if (f->type == MSG_LISTEN && attack_is("flood"))
+	if (f->type == MSG_LISTEN && has_company())
 		listening = f->fd;
 	else if (f->fd != -1)
 		close(f->fd);

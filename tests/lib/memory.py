@@ -19,7 +19,7 @@ def maps(pid):
             start, end = (int(x, 16) for x in part[0].split("-"))
             name = part[5].strip() if len(part) > 5 else "anonymous"
             # A sanitizer's shadow is terabytes, and holds no byte of anybody's.
-            if end - start > 1 << 30:
+            if end - start > 1 << 30 and "ASAN_OPTIONS" in os.environ:
                 continue
             if part[1].startswith("r") and not name.startswith(("[vvar", "[vsyscall", "[vdso")):
                 yield start, end, name

@@ -162,16 +162,16 @@ done
 # Ended by signals that make cores; a folder that anybody may write to.
 # (A sanitizer would take the signal for a fault of the program.)
 if [ -z "${ASAN_OPTIONS:-}" ]; then
-before=$(cd "$dir" && find . "$work" /tmp -maxdepth 1 -name 'core*' 2>/dev/null | sort)
-expect_violation=yes
-for role in listener authd handler auditd; do
-	pid=$(child_pids $role)
-	kill -SEGV "$pid"
-	until_true 20 process_gone "$pid"
-	unlike "$role: no core was written" 'core dumped' "$(grep "$role" "$daemon_log" | tail -n 3)"
-done
-is 'and there is no core file' "$before" "$(cd "$dir" && find . "$work" /tmp -maxdepth 1 -name 'core*' 2>/dev/null | sort)"
-until_true 20 daemon_ready
+	before=$(cd "$dir" && find . "$work" /tmp -maxdepth 1 -name 'core*' 2>/dev/null | sort)
+	expect_violation=yes
+	for role in listener authd handler auditd; do
+		pid=$(child_pids $role)
+		kill -SEGV "$pid"
+		until_true 20 process_gone "$pid"
+		unlike "$role: no core was written" 'core dumped' "$(grep "$role" "$daemon_log" | tail -n 3)"
+	done
+	is 'and there is no core file' "$before" "$(cd "$dir" && find . "$work" /tmp -maxdepth 1 -name 'core*' 2>/dev/null | sort)"
+	until_true 20 daemon_ready
 fi
 daemon_stop
 like 'audit verify: ok' ok "$(audit_verify | tail -n 1)"
