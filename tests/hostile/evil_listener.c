@@ -16,6 +16,7 @@
 #include "../../common/log.h"
 #include "../../common/message.h"
 #include "../../common/proc.h"
+#include "../../common/ticket.h"
 #include "evil.h"
 
 static struct channel *authd, *handlers[2];
@@ -26,6 +27,7 @@ static int raw_authd = -1, raw_handler = -1;	/* the same sockets, without a chan
 static uint64_t asked, answered;
 static int listening = -1;
 
+#define EXPIRES_AT	20		/* in a ticket: generation, magic and serial before it */
 #define FLOOD	100000		/* questions */
 #define GUESSES	20000		/* tickets */
 
@@ -120,16 +122,29 @@ ticket(void)
 	return sl;
 }
 
+/*
+ * A ticket for the tool that writes, for somebody else, under the generation
+ * that is in force: as it should be but for the key.
+ */
 static void
 forge(void)
 {
-	struct { unsigned char bytes[200]; } made;
-	struct slice sl = { (const char *)made.bytes, sizeof(made.bytes) };
+	uint8_t key[KEY_LEN];
+	struct ticket t = {
+		.generation = ticket_generation(kept.data, kept.len),
+		.serial = 4711, .expires_ms = now_ms() + 5000,
+		.tool = slice_of("order_cancel"),
+		.identity = { .kind = CREDENTIAL_KEY,
+		    .key_id = slice_of("k"), .owner = slice_of("root"),
+		    .label = slice_of("root") },
+	};
 
-	random_bytes(made.bytes, sizeof(made.bytes));
-	made.bytes[0] = 1;
-	made.bytes[1] = made.bytes[2] = made.bytes[3] = 0;
-	call(handlers[0], 1, sl, lookup);
+	sha256(cancel, strlen(cancel), t.digest);
+	random_bytes(t.request_id, sizeof(t.request_id));
+	random_bytes(key, sizeof(key));
+	buffer_clear(&kept);
+	ticket_seal(&kept, &t, key);
+	call(handlers[0], 1, ticket(), cancel);
 }
 
 /* Random MACs behind a payload that is as it should be. */
@@ -216,9 +231,7 @@ begin(void)
 	static const unsigned char garbage[] = { 0xff, 0xff, 0xff, 0xff, 1, 0,
 	    0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
 
-	if (attack_is("forge")) {
-		forge();
-	} else if (attack_is("nobody")) {
+	if (attack_is("nobody")) {
 		ask_as(1, "", "order_lookup", lookup);
 	} else if (attack_is("splice")) {
 		ask(1, "order_lookup", lookup);
@@ -269,13 +282,16 @@ use(void)
 	} else if (attack_is("other-handler")) {
 		call(handlers[1], 1, ticket(), lookup);
 	} else if (attack_is("alter")) {
-		kept.data[kept.len / 2] ^= 1;
+		/* Good for a longer time: four more bits of its expiry. */
+		kept.data[EXPIRES_AT + 3] |= 0xf0;
 		call(handlers[0], 1, ticket(), lookup);
 	} else if (attack_is("cut")) {
 		kept.len--;
 		call(handlers[0], 1, ticket(), lookup);
 	} else if (attack_is("guess")) {
 		guess();
+	} else if (attack_is("forge")) {
+		forge();
 	} else if (attack_is("unused")) {
 		SAY("has a ticket and keeps it\n");
 	} else {
