@@ -122,12 +122,12 @@ on_client_frame(struct channel *ch, const struct frame *f, void *arg)
 	case MSG_CTL_STATUS:
 		if (f->length != 0)
 			return -1;
-		supervise_status(status_done, ch);
+		status_ask(status_done, ch);
 		return 0;
 	case MSG_CTL_EXPLAIN:
 		if (f->length > CREDENTIAL_MAX)
 			return -1;
-		supervise_explain(f->payload, f->length, explain_done, ch);
+		explain_ask(f->payload, f->length, explain_done, ch);
 		return 0;
 	case MSG_CTL_RELOAD:
 		if (f->length != 0)
@@ -155,7 +155,8 @@ on_client_closed(struct channel *ch, void *arg)
 	(void)arg;
 	if (slot < CLIENTS_MAX)
 		clients[slot] = NULL;
-	supervise_forget(ch);
+	status_forget(ch);
+	explain_forget(ch);
 }
 
 static void

@@ -109,16 +109,24 @@ struct child_proc *supervise_find(enum role, uint32_t index);
 /* The key file may have changed. */
 void	supervise_keys(void);
 void	supervise_verbose(int);
-/*
- * Asks authd what it would decide of a token; calls done with the text, once,
- * within STATUS_MS, or with NULL where there is no answer.
- */
-void	supervise_explain(const void *token, size_t len,
-	    void (*done)(const char *, size_t, void *), void *);
-/* Asks every child; calls done with the text, once, within STATUS_MS. */
-void	supervise_status(void (*done)(const char *, size_t, void *), void *);
+
+/* status.c: asks every child; done gets the text, once, within STATUS_MS. */
+void	status_ask(void (*done)(const char *, size_t, void *), void *);
+/* A child's MSG_STATUS; -1: malformed. */
+int	status_answer(struct child_proc *, const struct frame *);
 /* Who asked is gone: done is called with NULL in its place. */
-void	supervise_forget(const void *arg);
+void	status_forget(const void *arg);
+
+/*
+ * explain.c: asks authd what it would decide of a token; done gets the text,
+ * once, within STATUS_MS, or NULL where there is no answer.
+ */
+void	explain_ask(const void *token, size_t len,
+	    void (*done)(const char *, size_t, void *), void *);
+/* Authd's MSG_EXPLAINED; -1: malformed. */
+int	explain_answer(const struct frame *);
+/* As status_forget(). */
+void	explain_forget(const void *arg);
 
 /* control.c: the socket of pontifexctl. */
 int	control_open(void);

@@ -39,10 +39,6 @@ static uint32_t instances;
 static uint32_t generations;
 static int all_were_ready;
 static struct event *stop_timer;
-static void (*status_done)(const char *, size_t, void *);
-static void *status_arg;
-static struct buffer status_text;
-static struct event *status_timer;
 
 static void	child_spawn(struct child_proc *);
 static void	stop_next(void);
@@ -238,191 +234,6 @@ child_ready(struct child_proc *c)
 	check_all_ready();
 }
 
-/* ---- what children say ------------------------------------------------- */
-
-static void
-status_finish(void)
-{
-	void (*done)(const char *, size_t, void *) = status_done;
-	size_t i;
-
-	if (done == NULL)
-		return;
-	for (i = 0; i < parent.nchildren; i++)
-		if (!parent.children[i].answered)
-			(void)buffer_printf(&status_text, "%s: %s\n",
-			    parent.children[i].name,
-			    parent.children[i].state == CHILD_READY ?
-			    "does not answer" : "is not running");
-	status_done = NULL;
-	evtimer_del(status_timer);
-	done((const char *)status_text.data, status_text.len, status_arg);
-	buffer_free(&status_text);
-}
-
-static void
-status_timeout(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	status_finish();
-}
-
-static int
-status_answer(struct child_proc *c, const struct frame *f)
-{
-	char line[256];
-	const char *at = (const char *)f->payload, *end = at + f->length, *nl;
-	size_t i;
-
-	if (status_done == NULL || c->answered)
-		return 0;
-	if (f->length > STATUS_MAX / CHILDREN_MAX)
-		return -1;
-	c->answered = 1;
-	while (at < end) {
-		struct slice sl;
-
-		nl = memchr(at, '\n', (size_t)(end - at));
-		sl.ptr = at;
-		sl.len = nl == NULL ? (size_t)(end - at) : (size_t)(nl - at);
-		(void)buffer_printf(&status_text, "%s: %s\n", c->name,
-		    log_safe(line, sizeof(line), sl));
-		at = nl == NULL ? end : nl + 1;
-	}
-	for (i = 0; i < parent.nchildren; i++)
-		if (!parent.children[i].answered)
-			return 0;
-	status_finish();
-	return 0;
-}
-
-void
-supervise_status(void (*done)(const char *, size_t, void *), void *arg)
-{
-	static const struct timeval patience = {
-		STATUS_MS / 1000, STATUS_MS % 1000 * 1000
-	};
-	struct child_proc *c;
-	size_t i;
-
-	if (status_done != NULL) {
-		done("busy with another status question\n", 34, arg);
-		return;
-	}
-	if (status_timer == NULL && (status_timer = evtimer_new(parent.base,
-	    status_timeout, NULL)) == NULL) {
-		done("out of memory\n", 14, arg);
-		return;
-	}
-	status_done = done;
-	status_arg = arg;
-	buffer_init(&status_text, STATUS_MAX);
-	(void)buffer_printf(&status_text, "pontifexd: version %s, pid %d, "
-	    "configuration %s, digest %.16s\n", VERSION, (int)getpid(),
-	    parent.config->path, parent.config->digest);
-	for (i = 0; i < parent.nchildren; i++) {
-		c = &parent.children[i];
-		(void)buffer_printf(&status_text, "%s: pid %d, up %llu s, "
-		    "%u deaths in a row\n", c->name, (int)c->pid,
-		    (unsigned long long)(now_ms() - c->started_ms) / 1000,
-		    c->failures);
-		c->answered = c->state != CHILD_READY ||
-		    c->control == NULL ? 0 : channel_send(c->control, MSG_STATUS_ASK, 0, NULL, 0) == -1;
-	}
-	evtimer_add(status_timer, &patience);
-}
-
-/* ---- what authd would decide ------------------------------------------- */
-
-static uint64_t explain_number;	/* an answer that is late fits no other */
-static void (*explain_done)(const char *, size_t, void *);
-static void *explain_arg;
-static struct event *explain_timer;
-
-static void
-explain_finish(const char *text, size_t len)
-{
-	void (*done)(const char *, size_t, void *) = explain_done;
-
-	if (done == NULL)
-		return;
-	explain_done = NULL;
-	evtimer_del(explain_timer);
-	done(text, len, explain_arg);
-}
-
-static void
-explain_timeout(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	explain_finish(NULL, 0);
-}
-
-/* Each line is made safe to print: what stands in it came from a token. */
-static int
-explained(const struct frame *f)
-{
-	char line[1024];
-	const char *at = (const char *)f->payload, *end = at + f->length, *nl;
-	struct buffer b;
-	struct slice sl;
-
-	if (explain_done == NULL || f->id != explain_number)
-		return 0;
-	if (f->length > STATUS_MAX)
-		return -1;
-	buffer_init(&b, STATUS_MAX * 4);
-	while (at < end) {
-		nl = memchr(at, '\n', (size_t)(end - at));
-		sl.ptr = at;
-		sl.len = nl == NULL ? (size_t)(end - at) : (size_t)(nl - at);
-		(void)buffer_printf(&b, "%s\n",
-		    log_safe(line, sizeof(line), sl));
-		at = nl == NULL ? end : nl + 1;
-	}
-	explain_finish((const char *)b.data, b.len);
-	buffer_free(&b);
-	return 0;
-}
-
-void
-supervise_explain(const void *token, size_t len,
-    void (*done)(const char *, size_t, void *), void *arg)
-{
-	static const struct timeval patience = {
-		STATUS_MS / 1000, STATUS_MS % 1000 * 1000
-	};
-	struct child_proc *authd = supervise_find(ROLE_AUTHD, 0);
-
-	if (explain_timer == NULL)
-		explain_timer = evtimer_new(parent.base, explain_timeout,
-		    NULL);
-	if (explain_done != NULL || explain_timer == NULL || authd == NULL ||
-	    authd->state != CHILD_READY || authd->control == NULL ||
-	    channel_send(authd->control, MSG_EXPLAIN, ++explain_number, token,
-	    len) == -1) {
-		done(NULL, 0, arg);
-		return;
-	}
-	explain_done = done;
-	explain_arg = arg;
-	evtimer_add(explain_timer, &patience);
-}
-
-/* Its place in memory may be another client's next. */
-void
-supervise_forget(const void *arg)
-{
-	if (status_done != NULL && status_arg == arg)
-		status_arg = NULL;
-	if (explain_done != NULL && explain_arg == arg)
-		explain_arg = NULL;
-}
-
 /* ---- cut off by a sibling ----------------------------------------------- */
 
 struct parting {
@@ -496,6 +307,8 @@ peer_gone(const struct child_proc *c, const struct frame *f)
 	return 0;
 }
 
+/* ---- what children say ------------------------------------------------- */
+
 static int
 on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 {
@@ -511,7 +324,7 @@ on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 	case MSG_STATUS:
 		return status_answer(c, f);
 	case MSG_EXPLAINED:
-		return c->role == ROLE_AUTHD ? explained(f) : -1;
+		return c->role == ROLE_AUTHD ? explain_answer(f) : -1;
 	case MSG_PEER:
 		return peer_gone(c, f);
 	case MSG_AUDIT_ACK:

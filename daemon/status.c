@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The status: every child is asked for its lines, and what has come within
+ * STATUS_MS is the answer.  A child is not trusted: its answer is bounded and
+ * each line of it made safe to print.
+ */
+
+#include <event2/event.h>
+
+#include "../common/compat.h"
+#include "../common/log.h"
+#include "parent.h"
+
+static void (*status_done)(const char *, size_t, void *);
+static void *status_arg;
+static struct buffer status_text;
+static struct event *status_timer;
+
+static void
+status_finish(void)
+{
+	void (*done)(const char *, size_t, void *) = status_done;
+	size_t i;
+
+	if (done == NULL)
+		return;
+	for (i = 0; i < parent.nchildren; i++)
+		if (!parent.children[i].answered)
+			(void)buffer_printf(&status_text, "%s: %s\n",
+			    parent.children[i].name,
+			    parent.children[i].state == CHILD_READY ?
+			    "does not answer" : "is not running");
+	status_done = NULL;
+	evtimer_del(status_timer);
+	done((const char *)status_text.data, status_text.len, status_arg);
+	buffer_free(&status_text);
+}
+
+static void
+status_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	status_finish();
+}
+
+int
+status_answer(struct child_proc *c, const struct frame *f)
+{
+	char line[256];
+	const char *at = (const char *)f->payload, *end = at + f->length, *nl;
+	size_t i;
+
+	if (status_done == NULL || c->answered)
+		return 0;
+	if (f->length > STATUS_MAX / CHILDREN_MAX)
+		return -1;
+	c->answered = 1;
+	while (at < end) {
+		struct slice sl;
+
+		nl = memchr(at, '\n', (size_t)(end - at));
+		sl.ptr = at;
+		sl.len = nl == NULL ? (size_t)(end - at) : (size_t)(nl - at);
+		(void)buffer_printf(&status_text, "%s: %s\n", c->name,
+		    log_safe(line, sizeof(line), sl));
+		at = nl == NULL ? end : nl + 1;
+	}
+	for (i = 0; i < parent.nchildren; i++)
+		if (!parent.children[i].answered)
+			return 0;
+	status_finish();
+	return 0;
+}
+
+void
+status_ask(void (*done)(const char *, size_t, void *), void *arg)
+{
+	static const struct timeval patience = {
+		STATUS_MS / 1000, STATUS_MS % 1000 * 1000
+	};
+	struct child_proc *c;
+	size_t i;
+
+	if (status_done != NULL) {
+		done("busy with another status question\n", 34, arg);
+		return;
+	}
+	if (status_timer == NULL && (status_timer = evtimer_new(parent.base,
+	    status_timeout, NULL)) == NULL) {
+		done("out of memory\n", 14, arg);
+		return;
+	}
+	status_done = done;
+	status_arg = arg;
+	buffer_init(&status_text, STATUS_MAX);
+	(void)buffer_printf(&status_text, "pontifexd: version %s, pid %d, "
+	    "configuration %s, digest %.16s\n", VERSION, (int)getpid(),
+	    parent.config->path, parent.config->digest);
+	for (i = 0; i < parent.nchildren; i++) {
+		c = &parent.children[i];
+		(void)buffer_printf(&status_text, "%s: pid %d, up %llu s, "
+		    "%u deaths in a row\n", c->name, (int)c->pid,
+		    (unsigned long long)(now_ms() - c->started_ms) / 1000,
+		    c->failures);
+		c->answered = c->state != CHILD_READY ||
+		    c->control == NULL ? 0 : channel_send(c->control, MSG_STATUS_ASK, 0, NULL, 0) == -1;
+	}
+	evtimer_add(status_timer, &patience);
+}
+
+/* Its place in memory may be another client's next. */
+void
+status_forget(const void *arg)
+{
+	if (status_done != NULL && status_arg == arg)
+		status_arg = NULL;
+}
