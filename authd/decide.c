@@ -87,6 +87,7 @@ allow_call(const struct asker *l, uint64_t question,
 	memcpy(t.digest, ask->digest, sizeof(t.digest));
 	t.tool = ask->tool;
 	t.identity = *who->identity;
+	t.rate = *who->rate;
 	buffer_clear(&sealed);
 	ticket_seal(&sealed, &t, tk->key);
 	if (sealed.bad)
@@ -220,8 +221,9 @@ resolve(const struct asker *l, const struct frame *f,
 		return 0;
 	}
 	r->identity = who->identity;
-	r->retry_after = bucket_take(who->bucket,
-	    who->rate->count > 0 ? who->rate : &default_rate, now_us());
+	if (who->rate->count == 0)
+		who->rate = &default_rate;
+	r->retry_after = bucket_take(who->bucket, who->rate, now_us());
 	if (r->retry_after > 0) {
 		r->outcome = OUTCOME_RATE_LIMITED;
 		r->reason = REASON_OVER_RATE;

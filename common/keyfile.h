@@ -19,11 +19,11 @@
 
 #include "buffer.h"
 #include "limits.h"
+#include "rate.h"
 
 #define KEY_SECRET_LEN	32	/* bytes, random */
 #define KEY_TEXT_MAX	192	/* bytes of a whole key */
 #define KEYFILE_LINE_MAX 65536	/* bytes of one line */
-#define RATE_MAX	1000000000	/* calls a minute */
 
 struct key_attribute {
 	char	name[NAME_LEN_MAX + 1];
@@ -36,7 +36,7 @@ struct key_entry {
 	int		 revoked;
 	char		 owner[OWNER_MAX + 1];
 	char		 label[LABEL_MAX + 1];
-	uint32_t	 rate;		/* a minute; 0: the auth block's */
+	uint32_t	 rate;		/* a minute, to RATE_MAX; 0: the auth block's */
 	int64_t		 expires;	/* seconds since 1970; 0: never */
 	uint32_t	 nattributes;
 	struct key_attribute attribute[ATTRIBUTES_MAX];

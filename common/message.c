@@ -72,22 +72,6 @@ put_bool(struct buffer *b, int value)
 	put_u8(b, value != 0);
 }
 
-static void
-put_rate(struct buffer *b, const struct rate *rate)
-{
-	put_u32(b, rate->count);
-	put_u32(b, rate->period_ms);
-	put_u32(b, rate->burst);
-}
-
-static void
-get_rate(struct reader *r, struct rate *rate)
-{
-	rate->count = get_u32(r);
-	rate->period_ms = get_u32(r);
-	rate->burst = get_u32(r);
-}
-
 /* ---- parent -> children ------------------------------------------------ */
 
 void
@@ -238,6 +222,7 @@ put_conf_tool_rule(struct buffer *b, const struct msg_conf_tool_rule *m)
 	put_slice(b, m->name);
 	put_slice(b, m->scope);
 	put_bool(b, m->writes);
+	put_rate(b, &m->rate);
 	put_u32(b, m->claims);
 	for (i = 0; i < m->claims; i++)
 		put_slice(b, m->claim[i]);
@@ -252,6 +237,7 @@ get_conf_tool_rule(const struct frame *f, struct msg_conf_tool_rule *m)
 	m->name = get_string(&r, NAME_LEN_MAX);
 	m->scope = get_string(&r, SCOPE_MAX);
 	m->writes = get_bool(&r);
+	get_rate(&r, &m->rate);
 	m->claims = get_count(&r, ATTRIBUTES_MAX);
 	for (i = 0; i < m->claims; i++)
 		m->claim[i] = get_string(&r, NAME_LEN_MAX);
@@ -477,6 +463,7 @@ put_conf_tool(struct buffer *b, const struct msg_conf_tool *m)
 	put_u32(b, m->invalidates);
 	for (i = 0; i < m->invalidates; i++)
 		put_u32(b, m->invalidate[i]);
+	put_rate(b, &m->rate);
 	put_u32(b, m->params);
 }
 
@@ -503,6 +490,7 @@ get_conf_tool(const struct frame *f, struct msg_conf_tool *m)
 	m->invalidates = get_count(&r, INVALIDATES_MAX);
 	for (i = 0; i < m->invalidates; i++)
 		m->invalidate[i] = get_u32(&r);
+	get_rate(&r, &m->rate);
 	m->params = get_count(&r, PARAMS_MAX);
 	return wire_done(&r);
 }
@@ -759,6 +747,7 @@ put_decision(struct buffer *b, const struct msg_decision *m)
 	put_fixed(b, m->request_id, sizeof(m->request_id));
 	put_bool(b, m->no_credential);
 	put_u32(b, m->retry_after);
+	put_limit_hit(b, &m->limit);
 	put_slice(b, m->scope);
 	put_slice(b, m->ticket);
 	put_bool(b, m->writes);
@@ -774,6 +763,7 @@ get_decision(const struct frame *f, struct msg_decision *m)
 	get_fixed(&r, m->request_id, sizeof(m->request_id));
 	m->no_credential = get_bool(&r);
 	m->retry_after = get_u32(&r);
+	get_limit_hit(&r, &m->limit);
 	m->scope = get_string(&r, SCOPE_MAX);
 	m->ticket = get_bytes(&r, TICKET_MAX);
 	m->writes = get_bool(&r);
@@ -806,6 +796,7 @@ put_result(struct buffer *b, const struct msg_result *m)
 	put_u8(b, m->outcome);
 	put_fixed(b, m->request_id, sizeof(m->request_id));
 	put_u32(b, m->retry_after);
+	put_limit_hit(b, &m->limit);
 	put_slice(b, m->members);
 }
 
@@ -817,6 +808,7 @@ get_result(const struct frame *f, struct msg_result *m)
 	m->outcome = (uint8_t)get_enum(&r, OUTCOME_MAX);
 	get_fixed(&r, m->request_id, sizeof(m->request_id));
 	m->retry_after = get_u32(&r);
+	get_limit_hit(&r, &m->limit);
 	m->members = get_string(&r, FRAME_PAYLOAD_MAX);
 	return wire_done(&r);
 }

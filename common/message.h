@@ -19,6 +19,7 @@
 #include "identity.h"
 #include "limits.h"
 #include "outcome.h"
+#include "rate.h"
 #include "wire.h"
 
 enum message_type {
@@ -143,13 +144,6 @@ struct msg_conf_tool_text {
 void	put_conf_tool_text(struct buffer *, const struct msg_conf_tool_text *);
 int	get_conf_tool_text(const struct frame *, struct msg_conf_tool_text *);
 
-/* A rate: count in each period, and how much may come at once. */
-struct rate {
-	uint32_t	count;
-	uint32_t	period_ms;
-	uint32_t	burst;
-};
-
 struct msg_conf_authd {
 	struct slice	namespace;
 	struct rate	rate;		/* of the auth block */
@@ -165,6 +159,7 @@ struct msg_conf_tool_rule {
 	struct slice	name;
 	struct slice	scope;		/* "shop:order:read" */
 	int		writes;
+	struct rate	rate;		/* of each caller for this tool */
 	uint32_t	claims;		/* that the tool binds and so needs */
 	struct slice	claim[ATTRIBUTES_MAX];	/* "tenant" */
 };
@@ -260,6 +255,7 @@ struct msg_conf_tool {
 	int		cache_shared;	/* … and are everybody's */
 	uint32_t	invalidates;
 	uint32_t	invalidate[INVALIDATES_MAX];	/* numbers of tools */
+	struct rate	rate;		/* of each caller for this tool */
 	uint32_t	params;		/* how many MSG_CONF_PARAM follow */
 };
 void	put_conf_tool(struct buffer *, const struct msg_conf_tool *);
@@ -421,6 +417,7 @@ struct msg_decision {
 	uint8_t		request_id[REQUEST_ID_LEN];	/* authd mints it */
 	int		no_credential;	/* 401 without an `error' attribute */
 	uint32_t	retry_after;	/* seconds, 0: not said */
+	struct limit_hit limit;		/* 429: what was hit */
 	struct slice	scope;		/* 403, 401: the scope to ask for */
 	struct slice	ticket;		/* ASK_CALL allowed: sealed */
 	int		writes;		/* ASK_CALL allowed: the tool does */
@@ -474,6 +471,7 @@ struct msg_result {
 	uint8_t		outcome;
 	uint8_t		request_id[REQUEST_ID_LEN];
 	uint32_t	retry_after;	/* seconds, 0: not said */
+	struct limit_hit limit;		/* OUTCOME_RATE_LIMITED: what was hit */
 	/*
 	 * The members of the tool result without the braces, JSON:
 	 * "content":[…],"structuredContent":{…},"isError":false

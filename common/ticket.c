@@ -7,7 +7,7 @@
 #include "ticket.h"
 
 /* Names the format inside the MAC, so that no other use of a key collides. */
-static const char magic[8] = "pxtick1";
+static const char magic[8] = "pxtick2";
 
 void
 ticket_seal(struct buffer *out, const struct ticket *t,
@@ -24,6 +24,7 @@ ticket_seal(struct buffer *out, const struct ticket *t,
 	put_fixed(out, t->digest, sizeof(t->digest));
 	put_slice(out, t->tool);
 	put_identity(out, &t->identity);
+	put_rate(out, &t->rate);
 	if (out->bad)
 		return;
 	hmac_sha256(key, out->data + start, out->len - start, mac);
@@ -64,6 +65,7 @@ ticket_open(struct ticket *t, const void *sealed, size_t len,
 	get_fixed(&r, t->digest, sizeof(t->digest));
 	t->tool = get_string(&r, TOOL_NAME_MAX);
 	get_identity(&r, &t->identity);
+	get_rate(&r, &t->rate);
 	if (wire_done(&r) == -1 || memcmp(seen, magic, sizeof(magic)) != 0 ||
 	    t->serial == 0 || t->tool.len == 0)
 		return -1;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "identity.h"
+#include "rate.h"
 
 /* Tickets a handler can tell apart behind the newest; a power of two. */
 #define TICKET_WINDOW	8192
@@ -28,6 +29,7 @@ struct ticket {
 	uint8_t		digest[DIGEST_LEN];	/* SHA-256 of the body */
 	struct slice	tool;
 	struct identity	identity;
+	struct rate	rate;		/* in force for him; count 0: none */
 };
 
 /* Anti-replay window as in RFC 4303, 3.4.3. */

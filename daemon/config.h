@@ -104,6 +104,7 @@ struct tool_conf {
 	uint32_t		 cache_ms;	/* 0: not cached */
 	int			 cache_shared;
 	struct text_list	 invalidates;	/* names of tools */
+	struct rate		 rate;		/* of each caller; count 0: none */
 	uint32_t		 index;		/* in order */
 	TAILQ_HEAD(, param_conf) params;
 	uint32_t		 nparams;

@@ -273,6 +273,11 @@ tool_line	: /* empty */
 			set_kept(&tool->cache_ms, $3);
 			tool->cache_shared = 1;
 		}
+		| RATE rate			{
+			once(&in_tool, RATE);
+			tool->rate = $2;
+			not_in_force(conf, "rate of tool \"%s\": the caller's own counts alone", tool->name);
+		}
 		| INVALIDATES words		{
 			once(&in_tool, INVALIDATES);
 			TAILQ_CONCAT(&tool->invalidates, $2, entry);

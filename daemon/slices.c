@@ -206,7 +206,8 @@ send_authd(struct channel *ch)
 	TAILQ_FOREACH(t, &c->tools, entry) {
 		struct msg_conf_tool_rule rule = {
 			.name = slice_of(t->name), .scope = slice_of(t->scope),
-			.writes = t->writes, .claims = t->nclaims,
+			.writes = t->writes, .rate = t->rate,
+			.claims = t->nclaims,
 		};
 
 		for (i = 0; i < t->nclaims; i++)
@@ -342,6 +343,7 @@ send_tool(struct channel *ch, const struct tool_conf *t)
 	m.limit_bytes = t->limit_bytes;
 	m.cache_ms = t->cache_ms;
 	m.cache_shared = t->cache_shared;
+	m.rate = t->rate;
 	if (hex_decode(m.digest, sizeof(m.digest), t->digest,
 	    strlen(t->digest)) == -1)
 		return -1;

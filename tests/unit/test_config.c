@@ -913,7 +913,8 @@ every_word_of_the_grammar_parses(void **state)
 	    "\tsql \"SELECT :limit, :string, :enum, :e2, :b, :d, :ts, :u, :n\"\n"
 	    "}\n"
 	    "tool kept {\n\tdescription \"d\"\n\tscope \"shop:a:read\"\n"
-	    "\tsource file\n\tcache 1s\n\tsql \"SELECT 1\"\n}\n"
+	    "\tsource file\n\trate 10 per second burst 20\n"
+	    "\tcache 1s\n\tsql \"SELECT 1\"\n}\n"
 	    "tool writer {\n\tdescription \"d\"\n\tscope \"shop:a:write\"\n"
 	    "\tsource file\n\twrites\n\tinvalidates \"tool\", kept\n"
 	    "\tsql \"SELECT 1\"\n}\n";
@@ -953,7 +954,7 @@ every_word_of_the_grammar_parses(void **state)
 	assert_string_equal(config_source(c, "file")->dsn.name, in_dir("dsn"));
 	TAILQ_FOREACH(item, &c->not_in_force, entry)
 		pending++;
-	assert_int_equal(pending, 2);
+	assert_int_equal(pending, 3);
 	assert_int_equal(c->audit.nsinks, 4);
 	assert_string_equal(c->audit.sink[1].target, "/p q");
 	assert_string_equal(c->audit.sink[2].target, "unix:/dev/log");
@@ -967,7 +968,12 @@ every_word_of_the_grammar_parses(void **state)
 	assert_int_equal(TAILQ_FIRST(&c->sources)->pool_wait_ms, 1000);
 	assert_int_equal(t->cache_ms, 86400000);
 	assert_true(t->cache_shared);
-	assert_string_equal(TAILQ_FIRST(&TAILQ_NEXT(TAILQ_NEXT(t, entry),
+	assert_int_equal(t->rate.count, 0);
+	t = TAILQ_NEXT(t, entry);
+	assert_int_equal(t->rate.count, 10);
+	assert_int_equal(t->rate.period_ms, 1000);
+	assert_int_equal(t->rate.burst, 20);
+	assert_string_equal(TAILQ_FIRST(&TAILQ_NEXT(t,
 	    entry)->invalidates)->text, "tool");
 	config_free(c);
 }

@@ -46,14 +46,15 @@ PAIR(conf_listener, .namespace = S("shop"), .path = S("/mcp"), .handlers = 2)
 PAIR(conf_name, .kind = ALLOWED_ORIGIN, .value = S("https://a.example"))
 PAIR(conf_tool_text, .name = S("t"), .definition = S("{}"))
 PAIR(conf_authd, .namespace = S("shop"), .rate = { 60, 60000, 60 })
-PAIR(conf_tool_rule, .name = S("t"), .scope = S("a:b:c"), .claims = 1,
-    .claim = { S("tenant") })
+PAIR(conf_tool_rule, .name = S("t"), .scope = S("a:b:c"),
+    .rate = { 10, 1000, 20 }, .claims = 1, .claim = { S("tenant") })
 PAIR(conf_handler, .namespace = S("shop"), .sources = 1, .tools = 3)
 PAIR(conf_source, .name = S("s"), .kind = SOURCE_POSTGRES,
     .target = S("host=/tmp"), .sessions = 1,
     .session = { { S("app.tenant"), S("claim.tenant") } })
 PAIR(conf_tool, .name = S("t"), .source = S("s"), .sql = S("SELECT $1"),
-    .binds = 1, .bind = { S("p:x") }, .params = 1)
+    .binds = 1, .bind = { S("p:x") }, .rate = { RATE_MAX, PERIOD_MAX_MS, 1 },
+    .params = 1)
 PAIR(conf_param, .name = S("x"), .type = PARAM_ENUM, .values = 2,
     .value = { S("a"), S("b") }, .has_minimum = 1, .minimum = S("1"))
 PAIR(conf_auditd, .namespace = S("shop"), .node = S("edge-1"),
@@ -65,9 +66,11 @@ PAIR(keys, .file = S("id:hash"))
 PAIR(authorize, .ask = ASK_CALL, .form = FORM_BEARER, .credential = S("sk_x"),
     .method = S("tools/call"), .tool = S("t"), .peer = S("127.0.0.1"))
 PAIR(decision, .outcome = OUTCOME_SCOPE_DENIED, .scope = S("a:b:c"),
+    .limit = { LIMIT_TOOL, { 10, 1000, 20 }, 0, 1 },
     .ticket = S("\0\1\2"), .tools = S("\377"))
 PAIR(call, .ticket = S("\0sealed"), .body = S("{}"))
-PAIR(result, .outcome = OUTCOME_OK, .members = S("\"content\":[]"))
+PAIR(result, .outcome = OUTCOME_OK, .members = S("\"content\":[]"),
+    .limit = { LIMIT_IN_FLIGHT, { 256, 0, 0 }, 0, 1 })
 
 static void
 build_audit_decision(struct buffer *b)
@@ -244,6 +247,81 @@ values_past_their_bounds_are_refused(void **state)
 	buffer_free(&b);
 }
 
+/* A receiver divides by them. */
+static void
+a_rate_is_none_or_a_whole_one(void **state)
+{
+	static const struct {
+		struct rate	rate;
+		int		ok;
+	} rates[] = {
+		{ { 0, 0, 0 }, 1 }, { { 1, 1, 1 }, 1 },
+		{ { RATE_MAX, PERIOD_MAX_MS, RATE_MAX }, 1 },
+		{ { 0, 1000, 0 }, 0 }, { { 0, 0, 1 }, 0 },
+		{ { 1, 0, 1 }, 0 }, { { 1, 1000, 0 }, 0 },
+		{ { RATE_MAX + 1, 1000, 1 }, 0 },
+		{ { 1, PERIOD_MAX_MS + 1, 1 }, 0 },
+		{ { 1, 1000, RATE_MAX + 1 }, 0 },
+	};
+	struct msg_conf_tool_rule rule = { .name = S("t") };
+	struct msg_decision decision = { .retry_after = 1 };
+	struct buffer b;
+	size_t i;
+
+	(void)state;
+	buffer_init(&b, 1 << 20);
+	for (i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		buffer_clear(&b);
+		rule.rate = rates[i].rate;
+		put_conf_tool_rule(&b, &rule);
+		if (read_copy(take_conf_tool_rule, b.data, b.len) !=
+		    (rates[i].ok ? 0 : -1))
+			fail_msg("rate %zu: wanted ok %d", i, rates[i].ok);
+		/* What was hit has one; the cap of calls has a count alone. */
+		buffer_clear(&b);
+		decision.limit.what = LIMIT_CALLER;
+		decision.limit.rate = rates[i].rate;
+		put_decision(&b, &decision);
+		if (read_copy(take_decision, b.data, b.len) !=
+		    (rates[i].ok && rates[i].rate.count > 0 ? 0 : -1))
+			fail_msg("limit %zu: wanted ok %d", i, rates[i].ok);
+		buffer_clear(&b);
+		decision.limit.what = LIMIT_IN_FLIGHT;
+		put_decision(&b, &decision);
+		assert_int_equal(read_copy(take_decision, b.data, b.len), -1);
+	}
+	buffer_clear(&b);
+	decision.limit.what = LIMIT_WHAT_MAX;
+	put_decision(&b, &decision);
+	assert_int_equal(read_copy(take_decision, b.data, b.len), -1);
+	buffer_free(&b);
+}
+
+static void
+what_was_hit_is_read_back(void **state)
+{
+	struct msg_result m = { .outcome = OUTCOME_RATE_LIMITED,
+	    .retry_after = 3, .members = S(""),
+	    .limit = { LIMIT_CALLER, { 10, 1000, 20 }, 4, 3 } };
+	struct msg_result seen;
+	struct frame f = { .fd = -1 };
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b, 1 << 20);
+	put_result(&b, &m);
+	f.payload = b.data;
+	f.length = b.len;
+	assert_int_equal(get_result(&f, &seen), 0);
+	assert_int_equal(seen.limit.what, LIMIT_CALLER);
+	assert_int_equal(seen.limit.rate.count, 10);
+	assert_int_equal(seen.limit.rate.period_ms, 1000);
+	assert_int_equal(seen.limit.rate.burst, 20);
+	assert_int_equal(seen.limit.remaining, 4);
+	assert_int_equal(seen.limit.reset_s, 3);
+	buffer_free(&b);
+}
+
 int
 main(void)
 {
@@ -252,6 +330,8 @@ main(void)
 		cmocka_unit_test(a_cut_or_longer_payload_is_refused),
 		cmocka_unit_test(no_changed_byte_breaks_a_reader),
 		cmocka_unit_test(values_past_their_bounds_are_refused),
+		cmocka_unit_test(a_rate_is_none_or_a_whole_one),
+		cmocka_unit_test(what_was_hit_is_read_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

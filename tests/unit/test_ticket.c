@@ -21,7 +21,8 @@ sample(struct buffer *b)
 {
 	struct ticket t = { .generation = 3, .serial = 42, .expires_ms = 1000,
 	    .tool = { "order_lookup", 12 },
-	    .identity = { .kind = CREDENTIAL_KEY, .owner = { "alice", 5 } } };
+	    .identity = { .kind = CREDENTIAL_KEY, .owner = { "alice", 5 } },
+	    .rate = { 600, 60000, 50 } };
 
 	memset(t.digest, 7, sizeof(t.digest));
 	buffer_init(b, TICKET_MAX);
@@ -43,6 +44,9 @@ a_sealed_ticket_opens(void **state)
 	assert_true(slice_is(t.tool, "order_lookup"));
 	assert_true(slice_is(t.identity.owner, "alice"));
 	assert_int_equal(t.digest[31], 7);
+	assert_int_equal(t.rate.count, 600);
+	assert_int_equal(t.rate.period_ms, 60000);
+	assert_int_equal(t.rate.burst, 50);
 	buffer_free(&b);
 }
 

@@ -76,6 +76,7 @@ configure_issuer(struct buffer *b, const char *url, const char *scopes_from)
 	m.lifetime_s = 3600;
 	m.rate.count = 2;
 	m.rate.period_ms = 60000;
+	m.rate.burst = 2;
 	m.audiences = 1;
 	m.audience[0] = slice_of(HERE);
 	m.claims = 2;
