@@ -89,6 +89,21 @@ void	events_resend(void);
 /* Its MSG_AUDIT_ACK or _NACK; -1: malformed. */
 int	events_acked(const struct frame *);
 
+/*
+ * notify.c: the service manager, where there is one; none of these waits or
+ * fails.  Opened once the event loop is there and before the sandbox.
+ */
+void	notify_open(void);
+void	notify_close(void);
+/* The doors are open; also: a reload is over, well or not. */
+void	notify_ready(void);
+/* Before a reload; notify_ready() must follow. */
+void	notify_reloading(void);
+void	notify_stopping(void);
+/* One line for people, without an end of line. */
+void	notify_status(const char *fmt, ...)
+	    __attribute__((__format__(printf, 1, 2)));
+
 /* pipes.c: the programs of `sink pipe'. */
 void	pipes_start(void);
 void	pipes_auditd_ready(void);

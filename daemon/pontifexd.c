@@ -231,6 +231,7 @@ main(int argc, char **argv)
 	if ((parent.base = event_base_new()) == NULL)
 		fatal("cannot make an event loop");
 	watch_signals();
+	notify_open();
 	if (control_open() == -1) {
 		folders_release();
 		return 1;
@@ -245,6 +246,7 @@ main(int argc, char **argv)
 	control_close();
 	pipes_stop();
 	folders_release();
+	notify_close();
 	log_info("stopped");
 	return parent.exit_code;
 }

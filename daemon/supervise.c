@@ -195,6 +195,7 @@ check_all_ready(void)
 		    "%u listeners, %u handlers", l->address,
 		    (unsigned int)l->port, parent.config->ntools,
 		    parent.config->listeners, parent.config->handlers);
+	notify_ready();
 }
 
 static void
@@ -676,6 +677,7 @@ supervise_stop(void)
 	if (parent.stopping)
 		return;
 	parent.stopping = 1;
+	notify_stopping();
 	for (i = 0; i < parent.nchildren; i++)
 		if (parent.children[i].restart != NULL)
 			evtimer_del(parent.children[i].restart);
