@@ -7,6 +7,10 @@
 # succeeds only where nothing failed and nothing was left out for want of a
 # part.  Arguments choose parts, for trying: `bash tests/run.sh unit system`;
 # `ONLY=word' chooses among scripts by name, `SANITIZED=no' leaves that out.
+#
+# Most scripts wait more than they compute: JOBS of them run side by side, each
+# with ports and a folder of its own.  One that says `# runs alone: WHY' among
+# its first lines has the machine to itself.
 
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,7 +24,8 @@ begun=$SECONDS
 
 # The whole run is bounded, and so is each script.
 TOTAL=${CHECK_SECONDS:-1140}
-EACH=${CHECK_EACH:-240}
+EACH=${CHECK_EACH:-300}
+JOBS=${JOBS:-3}
 
 wants() { case " $parts " in *" $1 "*) ;; *) return 1 ;; esac; }
 
@@ -30,18 +35,9 @@ remember() { # NAME
 	echo "not ok - $1"
 }
 
-# run LABEL FILE COMMAND...: runs a test program, counts its lines.
-run() {
-	local label=$1 out=$2 limit=$EACH left rc p f s begin=$SECONDS
-	shift 2
-	left=$((TOTAL - (SECONDS - begun)))
-	if [ "$left" -le 5 ]; then
-		remember "$label: no time left (the whole run takes $TOTAL s at most)"
-		return
-	fi
-	[ "$left" -lt "$limit" ] && limit=$left
-	timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null
-	rc=$?
+# settle LABEL FILE RC SECONDS LIMIT: counts the lines of a program that ended.
+settle() {
+	local label=$1 out=$2 rc=$3 took=$4 limit=$5 p f s line
 	p=$(grep -Ec '^ok( |$)' "$out")
 	f=$(grep -Ec '^not ok( |$)' "$out")
 	s=$(grep -Eic '^ok .*# SKIP' "$out")
@@ -59,13 +55,49 @@ run() {
 		remember "$label: wanted exit 0, got $rc"
 	fi
 	printf '%-44s %4d passed %3d failed%s  (%d s)\n' "$label" "$((p - s))" \
-	    "$f" "$([ "$s" -gt 0 ] && echo ", $s skipped")" $((SECONDS - begin))
+	    "$f" "$([ "$s" -gt 0 ] && echo ", $s skipped")" "$took"
 	grep -E '^ok .*# SKIP' "$out" | sed 's/^ok/  skipped/'
 	grep -E '^not ok' "$out" | sed 's/^/  /'
 	if [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
 		tail -n 15 "$out" | sed 's/^/  | /'
 	fi
 }
+
+# Those that run now, by pid: what settle() will want to know.
+declare -A label_of=() out_of=() begin_of=() limit_of=()
+
+# Waits for one of them to end.
+reap() {
+	local pid rc
+	wait -n -p pid "${!label_of[@]}"
+	rc=$?
+	settle "${label_of[$pid]}" "${out_of[$pid]}" "$rc" \
+	    $((SECONDS - begin_of[$pid])) "${limit_of[$pid]}"
+	unset "label_of[$pid]" "out_of[$pid]" "begin_of[$pid]" "limit_of[$pid]"
+}
+
+# room N: waits until fewer than N run.
+room() { while [ "${#label_of[@]}" -ge "$1" ]; do reap; done; }
+
+# run WIDTH LABEL FILE COMMAND...: starts a test program when there is room; it is
+# alone where WIDTH is 1.
+run() {
+	local width=$1 label=$2 out=$3 limit=$EACH left
+	shift 3
+	room "$width"
+	left=$((TOTAL - (SECONDS - begun)))
+	if [ "$left" -le 5 ]; then
+		remember "$label: no time left (the whole run takes $TOTAL s at most)"
+		return
+	fi
+	[ "$left" -lt "$limit" ] && limit=$left
+	timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null &
+	label_of[$!]=$label out_of[$!]=$out begin_of[$!]=$SECONDS limit_of[$!]=$limit
+	[ "$width" -gt 1 ] || room 1
+}
+
+# How many may run beside this script.
+width_of() { if head -n 30 "$1" | grep -q '^# runs alone: '; then echo 1; else echo "$JOBS"; fi; }
 
 # One build, with everything that it tests.
 build_all() { # LABEL ARGUMENT...
@@ -91,23 +123,26 @@ run_parts() {
 	shift 2
 	for part in "$@"; do
 		wants "$part" || continue
+		room 1
 		case $part in
 		unit)
 			for program in tests/unit/test_*.c; do
 				name=$(basename "$program" .c)
 				[ -f "$program" ] && chosen "$name" || continue
-				run "unit/$name$suffix" "$log_dir/$name$suffix.log" \
+				run "$JOBS" "unit/$name$suffix" "$log_dir/$name$suffix.log" \
 				    env CMOCKA_MESSAGE_OUTPUT=TAP "$where/tests/unit/$name"
 			done ;;
 		*)
 			for program in tests/"$part"/*.sh; do
 				name=$(basename "$program" .sh)
 				[ -f "$program" ] && chosen "$name" || continue
-				run "$part/$name$suffix" "$log_dir/$part-$name$suffix.log" \
+				run "$(width_of "$program")" "$part/$name$suffix" \
+				    "$log_dir/$part-$name$suffix.log" \
 				    env BUILD="$where" bash "$program"
 			done ;;
 		esac
 	done
+	room 1
 }
 
 mkdir -p "$log_dir" || exit 1
@@ -116,7 +151,7 @@ sanitized=$plain-asan
 
 if build_all plain BUILD="$build"; then
 	if wants lint; then
-		run lint "$log_dir/lint.log" env BUILD="$plain" bash tests/lib/lint.sh
+		run 1 lint "$log_dir/lint.log" env BUILD="$plain" bash tests/lib/lint.sh
 	fi
 	run_parts '' "$plain" unit fuzz system hostile clients
 fi
