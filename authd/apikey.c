@@ -3,7 +3,10 @@
 /*
  * The API keys in force.  A credential is resolved by its id and proven by
  * its hash, compared in constant time; whatever is wrong with it, the same
- * work is done and the caller sees the same refusal.
+ * work is done and the caller sees the same refusal.  Where the file has keys
+ * of the reference system, which name no id, each credential is looked for
+ * among their hashes too: those are keyed by the pepper, so that the steps of
+ * the search tell nobody anything.
  */
 
 #include "../common/compat.h"
@@ -14,6 +17,8 @@
 static uint8_t pepper[KEY_LEN];
 static struct api_key *keys;	/* sorted by id */
 static size_t nkeys;
+static struct api_key **legacy;	/* those of them without an id, by hash */
+static size_t nlegacy;
 
 static int
 by_id(const void *a, const void *b)
@@ -78,6 +83,7 @@ key_from_entry(struct api_key *k, const struct key_entry *e)
 	}
 	at = k->text;
 	memcpy(k->hash, e->hash, sizeof(k->hash));
+	k->legacy = e->legacy;
 	k->revoked = e->revoked;
 	k->expires = e->expires;
 	if (e->rate > 0) {
@@ -174,6 +180,63 @@ drop_twins(struct api_key *list, size_t n)
 	return kept;
 }
 
+/* What a key has done stays its own whatever its line says now. */
+static void
+carry_over(struct api_key *to, const struct api_key *from)
+{
+	to->bucket = from->bucket;
+	to->used = from->used;
+	to->used_told = from->used_told;
+	to->warned = from->warned;
+}
+
+static int
+by_hash(const void *a, const void *b)
+{
+	const struct api_key *const *ka = a, *const *kb = b;
+
+	return memcmp((*ka)->hash, (*kb)->hash, DIGEST_LEN);
+}
+
+/*
+ * The keys that are found by their hash.  A hash that stands twice would be
+ * two identities: it is neither.
+ */
+static void
+index_legacy(struct api_key *list, size_t n)
+{
+	size_t i, j, found = 0;
+
+	free(legacy);
+	legacy = NULL;
+	nlegacy = 0;
+	for (i = 0; i < n; i++)
+		found += (size_t)list[i].legacy;
+	if (found == 0)
+		return;
+	if ((legacy = reallocarray(NULL, found, sizeof(*legacy))) == NULL) {
+		log_warn("key file: out of memory: no key of the reference "
+		    "system is in force");
+		return;
+	}
+	for (i = j = 0; i < n; i++)
+		if (list[i].legacy)
+			legacy[j++] = &list[i];
+	qsort(legacy, found, sizeof(*legacy), by_hash);
+	for (i = 0; i < found; i = j) {
+		for (j = i + 1; j < found &&
+		    by_hash(&legacy[i], &legacy[j]) == 0; j++)
+			;
+		if (j == i + 1)
+			legacy[nlegacy++] = legacy[i];
+		else
+			log_warn("key file: the hash of id %.*s stands %zu "
+			    "times: it grants nothing",
+			    (int)legacy[i]->identity.key_id.len,
+			    legacy[i]->identity.key_id.ptr, j - i);
+	}
+}
+
 void
 apikey_load(const struct msg_keys *m)
 {
@@ -188,7 +251,7 @@ apikey_load(const struct msg_keys *m)
 	n = drop_twins(list, n);
 	for (i = 0; list != NULL && i < n; i++)
 		if ((old = find(keys, nkeys, list[i].identity.key_id)) != NULL)
-			list[i].bucket = old->bucket;
+			carry_over(&list[i], old);
 	keydiff_tell(keys, nkeys, list, n, first);
 	first = 0;
 	for (i = 0; i < nkeys; i++)
@@ -196,6 +259,7 @@ apikey_load(const struct msg_keys *m)
 	free(keys);
 	keys = list;
 	nkeys = n;
+	index_legacy(keys, nkeys);
 	log_info("keys in force: %zu", nkeys);
 }
 
@@ -206,24 +270,65 @@ apikey_count(void)
 }
 
 struct api_key *
+apikey_at(size_t i)
+{
+	return i < nkeys ? &keys[i] : NULL;
+}
+
+/*
+ * The key of the reference system with this text, or NULL.  Costs the same
+ * for every text; nothing where the file has no such key.
+ */
+static struct api_key *
+find_legacy(struct slice text)
+{
+	struct api_key want, *key = &want, **found;
+
+	if (nlegacy == 0)
+		return NULL;
+	key_hash_legacy(pepper, text, want.hash);
+	found = bsearch(&key, legacy, nlegacy, sizeof(*legacy), by_hash);
+	if (found != NULL && !digest_equal((*found)->hash, want.hash))
+		found = NULL;
+	explicit_bzero(want.hash, sizeof(want.hash));
+	return found == NULL ? NULL : *found;
+}
+
+/* Whether it could be a key of the reference system. */
+static int
+has_legacy_form(struct slice text)
+{
+	return nlegacy > 0 && text.len > 3 && text.len <= KEY_TEXT_MAX &&
+	    memcmp(text.ptr, "sk_", 3) == 0;
+}
+
+struct api_key *
 apikey_check(struct slice credential, int64_t now, enum reason *reason,
     struct slice *suspect)
 {
 	static const uint8_t nothing[DIGEST_LEN];
 	struct slice id = key_text_id(credential);
 	struct api_key *k = id.len == 0 ? NULL : find(keys, nkeys, id);
+	struct api_key *old = find_legacy(credential);
 	uint8_t hash[DIGEST_LEN];
 	int same;
 
 	/* The same hash and the same comparison, known or not. */
 	key_hash(pepper, credential, hash);
+	if (k != NULL && k->legacy)
+		k = NULL;
 	same = digest_equal(hash, k == NULL ? nothing : k->hash);
 	explicit_bzero(hash, sizeof(hash));
+	/* Theirs may look like one of ours, with an id by accident. */
+	if (!same && old != NULL && has_legacy_form(credential)) {
+		k = old;
+		same = 1;
+	}
 	suspect->ptr = "";
 	suspect->len = 0;
 	if (k == NULL) {
-		*reason = id.len == 0 ? REASON_MALFORMED_CREDENTIAL :
-		    REASON_UNKNOWN_KEY;
+		*reason = id.len == 0 && !has_legacy_form(credential) ?
+		    REASON_MALFORMED_CREDENTIAL : REASON_UNKNOWN_KEY;
 		return NULL;
 	}
 	*suspect = k->identity.key_id;

@@ -40,8 +40,10 @@ configure_keys(const struct frame *f)
 	static struct msg_keys m;
 	int rc;
 
-	if ((rc = get_keys(f, &m)) == 0)
+	if ((rc = get_keys(f, &m)) == 0) {
 		apikey_load(&m);
+		keycare_loaded();
+	}
 	explicit_bzero(&m, sizeof(m));
 	return rc;
 }
@@ -315,6 +317,8 @@ send_status(uint64_t id)
 	    (unsigned long long)decided_count(),
 	    (unsigned long long)refused_count(), outbox_open(),
 	    hold_count(HOLD_AUDITD), auditd == NULL ? "away" : "connected");
+	if (apikey_count() > 0)
+		keycare_status(&b);
 	if (issuer_count() > 0)
 		(void)buffer_printf(&b, "tokens cached %zu, waiting for keys "
 		    "%zu, fetcher %s\n", tokens_cached(),
@@ -381,6 +385,7 @@ begin_shutdown(void)
 	/* Listeners and handlers are gone: what is folded is due now. */
 	stopping = 1;
 	refuse_hurry();
+	keycare_hurry();
 }
 
 static void

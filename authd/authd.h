@@ -15,7 +15,6 @@
 #include "../common/outbox.h"
 #include "../common/proc.h"
 
-#define KEYS_MAX	65536	/* keys of one file */
 #define SOURCES_SEEN	4096	/* failing sources that are remembered */
 #define FOLD_AFTER	20	/* equal refusals in FOLD_WINDOW_MS stand alone */
 #define FOLD_WINDOW_MS	10000
@@ -34,6 +33,8 @@
 #define STATUS_TEXT_MAX	8192	/* bytes */
 #define EXPLAIN_MAX	16384	/* bytes */
 #define KEYS_WAIT_MS	4500	/* for keys of an issuer */
+#define KEYS_USED_MS	10000	/* from the use of a key until the parent knows */
+#define ENDING_SAID_MAX	20	/* keys that end soon, a day and load */
 
 /* What a credential resolved to; valid until the next one is. */
 struct caller {
@@ -53,10 +54,14 @@ struct bucket {
 
 struct api_key {
 	uint8_t		 hash[DIGEST_LEN];
+	int		 legacy;	/* found by its hash */
 	int		 revoked;
 	int64_t		 expires;	/* seconds since 1970; 0: never */
 	struct rate	 rate;		/* count 0: the auth block's */
 	struct bucket	 bucket;
+	int64_t		 used;		/* last, seconds since 1970; 0: not yet */
+	int64_t		 used_told;	/* what the parent knows of it */
+	int64_t		 warned;	/* day on which its end was logged */
 	struct identity	 identity;	/* slices into text */
 	uint32_t	 nscopes;
 	struct slice	*scope;		/* into text */
@@ -77,6 +82,17 @@ void	apikey_load(const struct msg_keys *);
 struct api_key *apikey_check(struct slice credential, int64_t now,
 	    enum reason *, struct slice *suspect);
 size_t	apikey_count(void);
+/* The keys by their ids, ascending; NULL behind the last. */
+struct api_key *apikey_at(size_t);
+
+/* keycare.c: what operators are told of keys in use. */
+/* A key was used; costs nothing but for the first in KEYS_USED_MS. */
+void	keycare_used(struct api_key *, int64_t now);
+/* The keys may be others now: says which of them end soon, once a day. */
+void	keycare_loaded(void);
+/* The end: what was used is told now. */
+void	keycare_hurry(void);
+void	keycare_status(struct buffer *);
 
 /* keydiff.c: tells the trail what differs; both sorted by id.  first: there
  * is nothing to compare with. */

@@ -165,6 +165,7 @@ check_credential(const struct msg_authorize *ask, int waited,
 	key = apikey_check(credential, now, &r->reason, &r->suspect);
 	if (key == NULL)
 		return TOKEN_BAD;
+	keycare_used(key, now);
 	who->identity = &key->identity;
 	who->nscopes = key->nscopes;
 	who->scope = key->scope;

@@ -102,7 +102,7 @@ same_attributes(const struct identity *a, const struct identity *b)
 static const char *
 difference(const struct api_key *a, const struct api_key *b)
 {
-	if (!digest_equal(a->hash, b->hash))
+	if (a->legacy != b->legacy || !digest_equal(a->hash, b->hash))
 		return "secret";
 	if (!slice_equal(a->identity.owner, b->identity.owner))
 		return "owner";

@@ -146,6 +146,30 @@ key_hash(const uint8_t pepper[KEY_LEN], struct slice text,
 	hmac_sha256(pepper, text.ptr, text.len, hash);
 }
 
+/* The mark parts these from the hashes of texts under the same pepper. */
+void
+key_hash_wrap(const uint8_t pepper[KEY_LEN], const uint8_t sha[DIGEST_LEN],
+    uint8_t hash[DIGEST_LEN])
+{
+	uint8_t marked[sizeof(KEY_LEGACY_MARK) - 1 + DIGEST_LEN];
+
+	memcpy(marked, KEY_LEGACY_MARK, sizeof(KEY_LEGACY_MARK) - 1);
+	memcpy(marked + sizeof(KEY_LEGACY_MARK) - 1, sha, DIGEST_LEN);
+	hmac_sha256(pepper, marked, sizeof(marked), hash);
+	explicit_bzero(marked, sizeof(marked));
+}
+
+void
+key_hash_legacy(const uint8_t pepper[KEY_LEN], struct slice text,
+    uint8_t hash[DIGEST_LEN])
+{
+	uint8_t sha[DIGEST_LEN];
+
+	sha256(text.ptr, text.len, sha);
+	key_hash_wrap(pepper, sha, hash);
+	explicit_bzero(sha, sizeof(sha));
+}
+
 /* ---- one line ---------------------------------------------------------- */
 
 int
@@ -268,10 +292,17 @@ parse_id(struct slice field, struct key_entry *e)
 static const char *
 parse_hash(struct slice field, struct key_entry *e)
 {
+	const size_t mark = sizeof(KEY_LEGACY_MARK) - 1;
+
 	if (field.len > 0 && field.ptr[0] == '!') {
 		e->revoked = 1;
 		field.ptr++;
 		field.len--;
+	}
+	if (field.len > mark && memcmp(field.ptr, KEY_LEGACY_MARK, mark) == 0) {
+		e->legacy = 1;
+		field.ptr += mark;
+		field.len -= mark;
 	}
 	return hex_decode(e->hash, sizeof(e->hash), field.ptr, field.len) ==
 	    -1 ? "bad hash" : NULL;
@@ -348,25 +379,27 @@ add_escaped(struct buffer *b, const char *s)
 			(void)buffer_add_char(b, *s);
 }
 
-static void
-add_date(struct buffer *b, int64_t when)
+void
+key_date_text(int64_t when, char out[KEY_DATE_LEN + 1])
 {
 	time_t t = (time_t)when;
-	char text[32] = "";
 	struct tm tm;
 
-	gmtime_r(&t, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	add_escaped(b, text);
+	if (gmtime_r(&t, &tm) == NULL || strftime(out, KEY_DATE_LEN + 1,
+	    "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		out[0] = '\0';
 }
 
 int
 keyfile_format(struct buffer *b, const struct key_entry *e)
 {
+	char date[KEY_DATE_LEN + 1];
 	uint32_t i;
 
 	(void)buffer_add_cstr(b, e->id);
 	(void)buffer_add_cstr(b, e->revoked ? ":!" : ":");
+	if (e->legacy)
+		(void)buffer_add_cstr(b, KEY_LEGACY_MARK);
 	(void)buffer_add_hex(b, e->hash, sizeof(e->hash));
 	(void)buffer_add_char(b, ':');
 	add_escaped(b, e->owner);
@@ -376,8 +409,10 @@ keyfile_format(struct buffer *b, const struct key_entry *e)
 	if (e->rate > 0)
 		(void)buffer_add_u64(b, e->rate);
 	(void)buffer_add_char(b, ':');
-	if (e->expires > 0)
-		add_date(b, e->expires);
+	if (e->expires > 0) {
+		key_date_text(e->expires, date);
+		add_escaped(b, date);
+	}
 	(void)buffer_add_char(b, ':');
 	for (i = 0; i < e->nattributes; i++) {
 		if (i > 0)
@@ -397,24 +432,28 @@ keyfile_format(struct buffer *b, const struct key_entry *e)
 
 /* ---- the pepper -------------------------------------------------------- */
 
+/*
+ * Whole before it has its name: daemon and pontifexctl may both come first,
+ * and neither may read half of it or take the other's place.
+ */
 static int
 pepper_make(const char *path)
 {
+	char temp[PATH_LEN_MAX + 32];
 	uint8_t pepper[KEY_LEN];
-	ssize_t n;
 	int fd, rc = -1;
 
-	if ((fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
-	    O_CLOEXEC, 0600)) == -1)
-		return errno == EEXIST ? 0 : -1;
+	(void)snprintf(temp, sizeof(temp), "%s.XXXXXXXXXX", path);
+	if ((fd = mkstemp(temp)) == -1)
+		return -1;
 	random_bytes(pepper, sizeof(pepper));
-	n = write(fd, pepper, sizeof(pepper));
-	if (n == (ssize_t)sizeof(pepper) && fsync(fd) == 0)
+	if (fchmod(fd, 0600) == 0 &&
+	    write(fd, pepper, sizeof(pepper)) == (ssize_t)sizeof(pepper) &&
+	    fsync(fd) == 0 && (link(temp, path) == 0 || errno == EEXIST))
 		rc = 0;
 	explicit_bzero(pepper, sizeof(pepper));
 	close(fd);
-	if (rc == -1)
-		(void)unlink(path);
+	(void)unlink(temp);
 	return rc;
 }
 

@@ -46,6 +46,7 @@ message_name(unsigned int type)
 		[MSG_AUDIT_ACK] = "audit ack", [MSG_AUDIT_NACK] = "audit nack",
 		[MSG_CTL_STATUS] = "ctl status", [MSG_CTL_RELOAD] = "ctl reload",
 		[MSG_EXPLAIN] = "explain", [MSG_EXPLAINED] = "explained",
+		[MSG_KEYS_USED] = "keys used",
 		[MSG_CTL_EXPLAIN] = "ctl explain",
 		[MSG_CTL_VERBOSE] = "ctl verbose", [MSG_CTL_REPLY] = "ctl reply",
 	};
@@ -694,6 +695,45 @@ get_keys(const struct frame *f, struct msg_keys *m)
 
 	get_fixed(&r, m->pepper, sizeof(m->pepper));
 	m->file = get_bytes(&r, FRAME_PAYLOAD_MAX);
+	return wire_done(&r);
+}
+
+void
+put_keys_used(struct buffer *b, const struct msg_keys_used *m)
+{
+	uint32_t i;
+
+	put_u32(b, m->keys);
+	for (i = 0; i < m->keys; i++) {
+		put_slice(b, m->key[i].id);
+		put_u64(b, m->key[i].when);
+	}
+}
+
+static int
+slice_below(struct slice a, struct slice b)
+{
+	int rc = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+
+	return rc != 0 ? rc < 0 : a.len < b.len;
+}
+
+int
+get_keys_used(const struct frame *f, struct msg_keys_used *m)
+{
+	uint32_t i;
+	READ(f, r);
+
+	m->keys = get_u32(&r);
+	if (m->keys > KEYS_USED_MAX)
+		return -1;
+	for (i = 0; i < m->keys; i++) {
+		m->key[i].id = get_string(&r, KEY_ID_MAX);
+		m->key[i].when = get_u64(&r);
+		if (r.bad || m->key[i].id.len == 0 || (i > 0 &&
+		    !slice_below(m->key[i - 1].id, m->key[i].id)))
+			return -1;
+	}
 	return wire_done(&r);
 }
 

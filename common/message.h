@@ -58,6 +58,7 @@ enum message_type {
 	MSG_READY,		/* empty: confined, in the loop */
 	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
 	MSG_EXPLAINED,		/* lines of text, answers MSG_EXPLAIN */
+	MSG_KEYS_USED,		/* authd: when which key was used last */
 	/* MSG_PEER, too: that peer ended its channel to us */
 	MSG_VIOLATION,		/* u32: the system call that the sandbox refused */
 	/* listener <-> authd; the frame id is the listener's question number */
@@ -363,6 +364,18 @@ struct msg_keys {
 };
 void	put_keys(struct buffer *, const struct msg_keys *);
 int	get_keys(const struct frame *, struct msg_keys *);
+
+/* Keys by their ids, ascending, each once; authd -> parent. */
+#define KEYS_USED_MAX	1024	/* of one message */
+struct msg_keys_used {
+	uint32_t	keys;
+	struct {
+		struct slice	id;
+		uint64_t	when;	/* seconds since 1970 */
+	} key[KEYS_USED_MAX];
+};
+void	put_keys_used(struct buffer *, const struct msg_keys_used *);
+int	get_keys_used(const struct frame *, struct msg_keys_used *);
 
 /* ---- listener <-> authd ------------------------------------------------ */
 

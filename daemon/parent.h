@@ -116,6 +116,11 @@ int	slice_send(struct child_proc *);
 /* Reads the key file and hands it to authd; 0, or -1 after a log line. */
 int	keys_send(struct child_proc *);
 
+/* lastuse.c: authd's MSG_KEYS_USED; -1: malformed. */
+int	lastuse_told(const struct frame *);
+/* Writes what is not written yet. */
+void	lastuse_flush(void);
+
 /* supervise.c */
 void	supervise_start(void);
 /* Orderly end: listeners first, auditd last. */

@@ -244,6 +244,7 @@ main(int argc, char **argv)
 	supervise_start();
 	loop_run(parent.base, &parent.stop, NULL, NULL);
 	control_close();
+	lastuse_flush();
 	pipes_stop();
 	folders_release();
 	notify_close();

@@ -566,9 +566,9 @@ read_keys(const char *path, size_t *len)
 		    "mode 0600 (chmod 600 %s)", path, path);
 		goto fail;
 	}
-	if (st.st_size > (off_t)(FRAME_PAYLOAD_MAX - 4096)) {
+	if (st.st_size > (off_t)KEYFILE_SIZE_MAX) {
 		log_warn("key file %s: larger than %u bytes", path,
-		    FRAME_PAYLOAD_MAX - 4096);
+		    KEYFILE_SIZE_MAX);
 		goto fail;
 	}
 	if ((data = malloc((size_t)st.st_size + 1)) == NULL) {

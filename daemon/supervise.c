@@ -6,7 +6,7 @@
  * either was started again.  A ticket key is made for a handler and authd
  * whenever one of the two is new, handed to both, and cleared.
  *
- * The children are not trusted: of what they send, only five messages are
+ * The children are not trusted: of what they send, only six messages are
  * taken, and none steers more than a log line, a status answer, or a fresh
  * start of the sender itself.
  */
@@ -326,6 +326,8 @@ on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 		return status_answer(c, f);
 	case MSG_EXPLAINED:
 		return c->role == ROLE_AUTHD ? explain_answer(f) : -1;
+	case MSG_KEYS_USED:
+		return c->role == ROLE_AUTHD ? lastuse_told(f) : -1;
 	case MSG_PEER:
 		return peer_gone(c, f);
 	case MSG_AUDIT_ACK:

@@ -45,6 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	    strcmp(first.id, second.id) != 0 ||
 	    memcmp(first.hash, second.hash, DIGEST_LEN) != 0 ||
 	    first.revoked != second.revoked ||
+	    first.legacy != second.legacy ||
 	    strcmp(first.owner, second.owner) != 0 ||
 	    strcmp(first.label, second.label) != 0 ||
 	    first.rate != second.rate || first.expires != second.expires ||

@@ -290,6 +290,141 @@ another_pepper_fits_no_hash(void **state)
 	(void)taken("sk_live_ab1_s");
 }
 
+/* ---- keys of the reference system -------------------------------------- */
+
+static void
+add_legacy(const char *id, const char *mark, const char *text,
+    const char *rest)
+{
+	uint8_t hash[DIGEST_LEN];
+
+	key_hash_legacy(pepper, slice_of(text), hash);
+	assert_int_equal(buffer_printf(&file, "%s:%ssha256$", id, mark), 0);
+	assert_int_equal(buffer_add_hex(&file, hash, sizeof(hash)), 0);
+	assert_int_equal(buffer_printf(&file, ":%s\n", rest), 0);
+}
+
+#define OLD	"sk_live_0123456789abcdefghijklmnopqrstuv"
+#define OLD_ID	"sk_live_abc_defghijklmnopqrstuvwxyz-0123"	/* id: abc */
+
+static void
+a_key_without_an_id_is_found_by_its_hash(void **state)
+{
+	(void)state;
+	/* Where there are none, it is not even looked for. */
+	add_key("new", "", "sk_live_new_s", "o:::::a:b:c");
+	load();
+	refused(OLD, NOW, REASON_MALFORMED_CREDENTIAL, "");
+	add_key("new", "", "sk_live_new_s", "o:::::a:b:c");
+	add_legacy("keyalice", "", OLD, "alice:Alice:60:2030-01-01::a:b:c");
+	add_legacy("keybob", "", OLD_ID, "bob:::::a:*:c");
+	load();
+	assert_int_equal(apikey_count(), 3);
+	assert_true(slice_is(taken(OLD)->identity.key_id, "keyalice"));
+	assert_int_equal(taken(OLD)->rate.count, 60);
+	/* One whose text looks like one of ours. */
+	assert_true(slice_is(taken(OLD_ID)->identity.key_id, "keybob"));
+	assert_true(slice_is(taken("sk_live_new_s")->identity.key_id, "new"));
+	refused(OLD "w", NOW, REASON_UNKNOWN_KEY, "");
+	refused("sk_live_0123456789abcdefghijklmnopqrstuw", NOW,
+	    REASON_UNKNOWN_KEY, "");
+	refused("sk_live_0123456789abcdefghijklmnopqrstu", NOW,
+	    REASON_UNKNOWN_KEY, "");
+	refused(OLD, INT64_C(1893456000), REASON_EXPIRED_KEY, "keyalice");
+	/* What is no key of either form, and no longer than one may be. */
+	refused("0123456789abcdefghijklmnopqrstuv", NOW,
+	    REASON_MALFORMED_CREDENTIAL, "");
+	refused("", NOW, REASON_MALFORMED_CREDENTIAL, "");
+	refused("sk_", NOW, REASON_MALFORMED_CREDENTIAL, "");
+}
+
+/* Its id stands in trails and lists, and its hash in a stolen file. */
+static void
+neither_id_nor_hash_of_such_a_key_opens_anything(void **state)
+{
+	char text[KEY_TEXT_MAX + 1], hex[2 * DIGEST_LEN + 1];
+	uint8_t hash[DIGEST_LEN];
+
+	(void)state;
+	add_legacy("keyalice", "", OLD, "alice:::::a:b:c");
+	add_key("abc", "", "sk_live_abc_s", "bob:::::a:b:c");
+	load();
+	refused("sk_live_keyalice_x", NOW, REASON_UNKNOWN_KEY, "");
+	refused("sk_live_keyalice_" OLD, NOW, REASON_UNKNOWN_KEY, "");
+	key_hash_legacy(pepper, slice_of(OLD), hash);
+	hex_encode(hex, hash, sizeof(hash));
+	(void)snprintf(text, sizeof(text), "sk_live_keyalice_%s", hex);
+	refused(text, NOW, REASON_UNKNOWN_KEY, "");
+	(void)snprintf(text, sizeof(text), "sk_live_%s", hex);
+	refused(text, NOW, REASON_UNKNOWN_KEY, "");
+	/* The hash that stood in the reference system's table. */
+	sha256(OLD, strlen(OLD), hash);
+	hex_encode(hex, hash, sizeof(hash));
+	(void)snprintf(text, sizeof(text), "sk_live_%s", hex);
+	refused(text, NOW, REASON_UNKNOWN_KEY, "");
+	/* A key of ours is still one by its id, wrong or right. */
+	refused("sk_live_abc_t", NOW, REASON_BAD_SECRET, "abc");
+	(void)taken("sk_live_abc_s");
+	/* That hash as one of ours: the bare digest as the text's MAC. */
+	assert_int_equal(buffer_printf(&file, "abc:%s:o:::::a:b:c\n", hex), 0);
+	load();
+	refused(OLD, NOW, REASON_MALFORMED_CREDENTIAL, "");
+	/* And unkeyed under the mark, as a table would give it. */
+	assert_int_equal(buffer_printf(&file, "abc:sha256$%s:o:::::a:b:c\n",
+	    hex), 0);
+	load();
+	refused(OLD, NOW, REASON_UNKNOWN_KEY, "");
+}
+
+static void
+a_hash_that_stands_twice_is_nobody(void **state)
+{
+	(void)state;
+	add_legacy("one", "", OLD, "alice:::::a:b:c");
+	add_legacy("two", "", OLD, "mallory:::::a:*:*");
+	add_legacy("three", "!", OLD_ID, "bob:::::a:b:c");
+	add_legacy("four", "", OLD_ID, "bob:::::a:b:c");
+	add_legacy("five", "", "sk_live_other", "carol:::::a:b:c");
+	load();
+	refused(OLD, NOW, REASON_UNKNOWN_KEY, "");
+	refused(OLD_ID, NOW, REASON_UNKNOWN_KEY, "");
+	assert_true(slice_is(taken("sk_live_other")->identity.key_id,
+	    "five"));
+	assert_non_null(strstr(said, "stands 2 times"));
+}
+
+static void
+such_a_key_is_revoked_like_any(void **state)
+{
+	(void)state;
+	add_legacy("keyalice", "!", OLD, "alice:::::a:b:c");
+	load();
+	refused(OLD, NOW, REASON_UNKNOWN_KEY, "keyalice");
+	add_legacy("keyalice", "", OLD, "alice:::::a:b:c");
+	load();
+	(void)taken(OLD);
+	load();
+	refused(OLD, NOW, REASON_MALFORMED_CREDENTIAL, "");
+}
+
+/* What is known of its use stays with an id, as its bucket does. */
+static void
+a_key_keeps_its_last_use_through_a_swap(void **state)
+{
+	(void)state;
+	add_key("a", "", "sk_live_a_s", "o:::::a:b:c");
+	load();
+	taken("sk_live_a_s")->used = NOW;
+	add_key("a", "", "sk_live_a_t", "o:::::a:b:c");
+	add_key("b", "", "sk_live_b_s", "o:::::a:b:c");
+	load();
+	assert_int_equal(taken("sk_live_a_t")->used, NOW);
+	assert_int_equal(taken("sk_live_b_s")->used, 0);
+	assert_true(slice_is(apikey_at(0)->identity.key_id, "a"));
+	assert_true(slice_is(apikey_at(1)->identity.key_id, "b"));
+	assert_null(apikey_at(2));
+}
+
 /* ---- the file ---------------------------------------------------------- */
 
 static void
@@ -567,6 +702,12 @@ main(void)
 		cmocka_unit_test(a_key_lasts_until_its_date),
 		cmocka_unit_test(a_revoked_key_is_refused),
 		cmocka_unit_test(another_pepper_fits_no_hash),
+		cmocka_unit_test(a_key_without_an_id_is_found_by_its_hash),
+		cmocka_unit_test(
+		    neither_id_nor_hash_of_such_a_key_opens_anything),
+		cmocka_unit_test(a_hash_that_stands_twice_is_nobody),
+		cmocka_unit_test(such_a_key_is_revoked_like_any),
+		cmocka_unit_test(a_key_keeps_its_last_use_through_a_swap),
 		cmocka_unit_test(
 		    a_bad_line_grants_nothing_and_is_named_by_its_number),
 		cmocka_unit_test(an_id_that_stands_twice_grants_nothing),

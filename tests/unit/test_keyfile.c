@@ -710,6 +710,85 @@ a_line_is_written_as_the_manual_says(void **state)
 	buffer_free(&b);
 }
 
+/*
+ * A reader that does not know the mark must refuse the line, so it stands
+ * where a hash would; and what is only like it is no hash.
+ */
+static void
+a_key_of_the_reference_system_is_marked(void **state)
+{
+	static const char wanted[] = "ab9:!sha256$" HASH ":o:::::a:b:c\n";
+	static const char *const bad[] = {
+		"k:sha256$:o:::::a:b:c",
+		"k:sha256$" HASH "0:o:::::a:b:c",
+		"k:sha256$0" HASH ":o:::::a:b:c",
+		"k:sha256$!" HASH ":o:::::a:b:c",
+		"k:sha256$sha256$" HASH ":o:::::a:b:c",
+		"k:SHA256$" HASH ":o:::::a:b:c",
+		"k:sha256 " HASH ":o:::::a:b:c",
+		"k:sha256" HASH ":o:::::a:b:c",
+		"k:sha512$" HASH ":o:::::a:b:c",
+		"k:$" HASH ":o:::::a:b:c",
+		"k: sha256$" HASH ":o:::::a:b:c",
+		"k:sha256$zz0102030405060708090a0b0c0d0e0f101112131415161718191a"
+		    "1b1c1d1e1f:o:::::a:b:c",
+		"k:sha256$00010203:o:::::a:b:c",
+		"k:sha256%24" HASH ":o:::::a:b:c",
+	};
+	static struct key_entry e;
+	const char *error;
+	struct buffer b;
+	size_t i;
+
+	(void)state;
+	memset(&e, 0, sizeof(e));
+	strlcpy(e.id, "ab9", sizeof(e.id));
+	assert_int_equal(hex_decode(e.hash, sizeof(e.hash), HASH,
+	    strlen(HASH)), 0);
+	e.legacy = e.revoked = 1;
+	strlcpy(e.owner, "o", sizeof(e.owner));
+	e.nscopes = 1;
+	strlcpy(e.scope[0], "a:b:c", sizeof(e.scope[0]));
+	buffer_init(&b, 65536);
+	there_and_back(&b, &e);
+	assert_int_equal(buffer_add_char(&b, '\0'), 0);
+	assert_string_equal((const char *)b.data, wanted);
+	buffer_free(&b);
+	for (i = 0; i < NROWS(bad); i++) {
+		if (parse(bad[i], strlen(bad[i]), &e, &error) == 0)
+			fail_msg("%s: wanted it refused, got it taken",
+			    bad[i]);
+		assert_string_equal(error, "bad hash");
+	}
+}
+
+/* HMAC(pepper, mark || SHA-256(text)), by another road to both. */
+static void
+the_hash_of_a_key_of_the_reference_system_is_keyed(void **state)
+{
+	static const uint8_t pepper[KEY_LEN] = { 1, 2, 3 };
+	static const char text[] = "sk_live_0123456789abcdefghijklmnopqrstuv";
+	uint8_t marked[7 + DIGEST_LEN], wanted[DIGEST_LEN], got[DIGEST_LEN];
+	unsigned int len = 0;
+
+	(void)state;
+	memcpy(marked, "sha256$", 7);
+	assert_int_equal(EVP_Digest(text, strlen(text), marked + 7, &len,
+	    EVP_sha256(), NULL), 1);
+	assert_non_null(HMAC(EVP_sha256(), pepper, sizeof(pepper), marked,
+	    sizeof(marked), wanted, &len));
+	key_hash_legacy(pepper, slice_of(text), got);
+	assert_memory_equal(got, wanted, sizeof(got));
+	key_hash_wrap(pepper, marked + 7, got);
+	assert_memory_equal(got, wanted, sizeof(got));
+	/* Neither is what one of ours with such a text would have. */
+	key_hash(pepper, slice_of(text), got);
+	assert_memory_not_equal(got, wanted, sizeof(got));
+	key_hash(pepper, (struct slice){ (const char *)marked + 7,
+	    DIGEST_LEN }, got);
+	assert_memory_not_equal(got, wanted, sizeof(got));
+}
+
 /* Whatever a field may hold; the first byte of each too. */
 static void
 every_byte_reads_back(void **state)
@@ -1038,6 +1117,9 @@ main(void)
 		cmocka_unit_test(blank_lines_and_comments_are_no_keys),
 		cmocka_unit_test(a_nul_is_no_letter_of_a_scope),
 		cmocka_unit_test(a_line_is_written_as_the_manual_says),
+		cmocka_unit_test(a_key_of_the_reference_system_is_marked),
+		cmocka_unit_test(
+		    the_hash_of_a_key_of_the_reference_system_is_keyed),
 		cmocka_unit_test(every_byte_reads_back),
 		cmocka_unit_test(the_longest_entry_reads_back),
 		cmocka_unit_test(a_line_cut_or_bent_anywhere_does_no_harm),

@@ -63,6 +63,8 @@ PAIR(conf_tool_digest, .name = S("t"), .digest = S("00ff"), .source = S("s"))
 PAIR(peer, .role = 1, .index = 2, .instance = 3)
 PAIR(ticket_key, .handler_index = 1, .generation = 7)
 PAIR(keys, .file = S("id:hash"))
+PAIR(keys_used, .keys = 2, .key = { { S("a1"), 1800000000 },
+    { S("b"), 7 } })
 PAIR(authorize, .ask = ASK_CALL, .form = FORM_BEARER, .credential = S("sk_x"),
     .method = S("tools/call"), .tool = S("t"), .peer = S("127.0.0.1"))
 PAIR(decision, .outcome = OUTCOME_SCOPE_DENIED, .scope = S("a:b:c"),
@@ -122,7 +124,7 @@ static const struct {
 	ROW(start), ROW(conf_listener), ROW(conf_name), ROW(conf_tool_text),
 	ROW(conf_authd), ROW(conf_tool_rule), ROW(conf_handler),
 	ROW(conf_source), ROW(conf_tool), ROW(conf_param), ROW(conf_auditd),
-	ROW(conf_tool_digest), ROW(peer), ROW(ticket_key), ROW(keys),
+	ROW(conf_tool_digest), ROW(peer), ROW(ticket_key), ROW(keys), ROW(keys_used),
 	ROW(authorize), ROW(decision), ROW(call), ROW(result),
 	ROW(audit_decision), ROW(audit_call),
 };
