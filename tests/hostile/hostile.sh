@@ -24,10 +24,7 @@ trap cleanup EXIT
 ok() { passed=$((passed + 1)); echo "ok - $1"; }
 not_ok() { failed=$((failed + 1)); echo "not ok - $1: wanted $2, got: $3"; }
 
-free_port() {
-	python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
+free_port() { python3 "$top/tests/lib/free_port.py"; }
 
 # two_issuers: into the configuration; a key set of the attacker's own beside
 # it, and a token by that key for each of them, in $work/tokens.

@@ -112,10 +112,7 @@ until_true() {
 	return 1
 }
 
-free_port() {
-	python3 -c 'import socket
-s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
+free_port() { python3 "$lib/free_port.py"; }
 
 # ---- the daemon ------------------------------------------------------------
 
