@@ -20,6 +20,7 @@
 #include "../common/json.h"
 #include "../common/log.h"
 #include "../common/proc.h"
+#include "../common/stats.h"
 #include "../pledge/sandbox.h"
 #include "auditd.h"
 #include "pending.h"
@@ -867,6 +868,14 @@ control(const struct frame *f)
 }
 
 static void
+stats(struct buffer *b)
+{
+	put_stat(b, STAT_AUDIT_SEQ, journal_seq(journal));
+	put_stat(b, STAT_AUDIT_PENDING, join_pending());
+	put_stat(b, STAT_AUDIT_LOST, lost_total);
+}
+
+static void
 on_end_timer(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval pause = { 0, END_POLL_MS * 1000 };
@@ -917,7 +926,8 @@ main(void)
 {
 	static const struct child_ops ops = {
 		.configure = configure, .prepare = prepare, .confine = confine,
-		.peer = on_peer, .control = control, .shutdown = begin_end,
+		.peer = on_peer, .control = control, .stats = stats,
+		.shutdown = begin_end,
 		.turn = turn,
 	};
 	int rc;

@@ -16,6 +16,7 @@
 #include "../common/compat.h"
 #include "../common/crypt.h"
 #include "../common/log.h"
+#include "../common/stats.h"
 #include "../common/ticket.h"
 #include "../pledge/sandbox.h"
 #include "issuer.h"
@@ -328,6 +329,14 @@ send_status(uint64_t id)
 	return send_text(MSG_STATUS, id, &b);
 }
 
+static void
+stats(struct buffer *b)
+{
+	put_stat(b, STAT_DECISIONS, decided_count());
+	put_stat(b, STAT_KEYS, apikey_count());
+	put_stat(b, STAT_REPORTS_OPEN, outbox_open());
+}
+
 static int
 explain(const struct frame *f)
 {
@@ -400,8 +409,8 @@ main(void)
 {
 	static const struct child_ops ops = {
 		.configure = configure, .prepare = prepare, .confine = confine,
-		.peer = peer, .control = control, .shutdown = begin_shutdown,
-		.turn = turn
+		.peer = peer, .control = control, .stats = stats,
+		.shutdown = begin_shutdown, .turn = turn
 	};
 
 	return child_main(ROLE_AUTHD, &ops);

@@ -35,6 +35,7 @@ message_name(unsigned int type)
 		[MSG_LISTEN] = "listen", [MSG_KEYS] = "keys",
 		[MSG_TICKET_KEY] = "ticket key", [MSG_VERBOSE] = "verbose",
 		[MSG_SHUTDOWN] = "shutdown", [MSG_STATUS_ASK] = "status ask",
+		[MSG_STATS_ASK] = "stats ask", [MSG_STATS] = "stats",
 		[MSG_READY] = "ready", [MSG_STATUS] = "status",
 		[MSG_VIOLATION] = "violation", [MSG_AUTHORIZE] = "authorize",
 		[MSG_DECISION] = "decision", [MSG_CALL] = "call",

@@ -53,10 +53,12 @@ enum message_type {
 	MSG_VERBOSE,		/* u8 */
 	MSG_SHUTDOWN,		/* empty: finish and exit 0 */
 	MSG_STATUS_ASK,		/* empty */
+	MSG_STATS_ASK,		/* empty */
 	MSG_EXPLAIN,		/* authd: a token, to the payload's end */
 	/* child -> parent */
 	MSG_READY,		/* empty: confined, in the loop */
 	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
+	MSG_STATS,		/* cells (stats.h), answers MSG_STATS_ASK; the last word */
 	MSG_EXPLAINED,		/* lines of text, answers MSG_EXPLAIN */
 	MSG_KEYS_USED,		/* authd: when which key was used last */
 	/* MSG_PEER, too: that peer ended its channel to us */

@@ -148,6 +148,20 @@ child_peer_gone(const struct channel *ch, enum role role, uint32_t index)
 	(void)channel_commit(child.control);
 }
 
+/* The parent asks; or, at the end, what it would have been told next. */
+static void
+send_stats(uint64_t id)
+{
+	struct buffer *b;
+
+	if (child.control == NULL ||
+	    (b = channel_begin(child.control, MSG_STATS, id)) == NULL)
+		return;
+	if (ops_->stats != NULL)
+		ops_->stats(b);
+	(void)channel_commit(child.control);
+}
+
 static void
 begin_shutdown(void)
 {
@@ -187,6 +201,9 @@ on_control(struct channel *ch, const struct frame *f, void *arg)
 		return 0;
 	case MSG_SHUTDOWN:
 		begin_shutdown();
+		return 0;
+	case MSG_STATS_ASK:
+		send_stats(f->id);
 		return 0;
 	default:
 		return ops_->control == NULL ? -1 : ops_->control(f);
@@ -262,6 +279,7 @@ child_main(enum role role, const struct child_ops *ops)
 	(void)channel_send(child.control, MSG_READY, 0, NULL, 0);
 	channels_flush();
 	loop_run(child.base, &child.stop, on_turn, NULL);
+	send_stats(0);
 	channels_flush();
 	return child.exit_code;
 }

@@ -51,6 +51,8 @@ struct child_ops {
 	void	(*peer)(const struct msg_peer *, int fd);
 	/* A control message that is not proc.c's own; -1: malformed. */
 	int	(*control)(const struct frame *);
+	/* Puts the role's figures (stats.h); may be NULL. */
+	void	(*stats)(struct buffer *);
 	/* Finish what is in flight, then set child.stop.  Called once. */
 	void	(*shutdown)(void);
 	/* Once a loop turn, before channels are flushed; may be NULL. */

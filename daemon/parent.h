@@ -9,6 +9,7 @@
 
 #include "../common/frame.h"
 #include "../common/proc.h"
+#include "../common/stats.h"
 #include "config.h"
 
 #define CHILDREN_MAX	(LISTENERS_MAX + HANDLERS_MAX + 3)
@@ -36,6 +37,8 @@ struct child_proc {
 	uint64_t	 started_ms;
 	int		 was_ready;	/* ever */
 	int		 answered;	/* the status question that is open */
+	int		 stats_due;	/* it was asked and has not answered */
+	struct stat_set	 stats;		/* what it said last */
 	char		 name[24];	/* "handler 1" */
 };
 
@@ -129,6 +132,20 @@ struct child_proc *supervise_find(enum role, uint32_t index);
 /* The key file may have changed. */
 void	supervise_keys(void);
 void	supervise_verbose(int);
+
+/*
+ * figures.c: what the children measure.  Asks each that has answered the
+ * question before.
+ */
+void	figures_ask(void);
+/* A child's MSG_STATS; -1: malformed, or nobody asked. */
+int	figures_take(struct child_proc *, const struct frame *);
+/* It is dead: its counters stay. */
+void	figures_ended(struct child_proc *);
+/* Everybody's, merged; the caller frees it.  -1: out of memory. */
+int	figures_total(struct stat_set *);
+/* The text of a label; "" where the row has none. */
+const char *figures_label(const struct stat_cell *, unsigned int which);
 
 /* status.c: asks every child; done gets the text, once, within STATUS_MS. */
 void	status_ask(void (*done)(const char *, size_t, void *), void *);

@@ -24,7 +24,7 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: pontifexctl [-s socket] status | reload | "
+	    "usage: pontifexctl [-s socket] status [-v] | reload | "
 	    "log verbose|brief\n"
 	    "       pontifexctl key add [-F keyfile] -o owner -s scope[,...] "
 	    "[-l label]\n"
@@ -131,7 +131,8 @@ main(int argc, char **argv)
 		return ctl_audit(argc, argv);
 	if (strcmp(argv[0], "token") == 0)
 		return ctl_token(path, argc, argv);
-	if (strcmp(argv[0], "status") == 0 && argc == 1)
+	if (strcmp(argv[0], "status") == 0 && (argc == 1 ||
+	    (argc == 2 && strcmp(argv[1], "-v") == 0)))
 		return ctl_ask(path, MSG_CTL_STATUS, NULL, 0);
 	if (strcmp(argv[0], "reload") == 0 && argc == 1)
 		return ctl_ask(path, MSG_CTL_RELOAD, NULL, 0);

@@ -17,6 +17,35 @@ static void *status_arg;
 static struct buffer status_text;
 static struct event *status_timer;
 
+/* The figures, a line each; a histogram as its count and sum. */
+static void
+add_figures(void)
+{
+	struct stat_set total;
+	const struct stat_row *row;
+	const struct stat_cell *cell;
+	size_t i;
+
+	if (figures_total(&total) == -1)
+		return;
+	for (i = 0; i < total.n; i++) {
+		cell = &total.cell[i];
+		row = stat_row(cell->id);
+		if (row->kind == STAT_HISTOGRAM)
+			continue;
+		(void)buffer_printf(&status_text, "%s", row->name);
+		if (row->label[0] != LABEL_NONE)
+			(void)buffer_printf(&status_text, " %s",
+			    figures_label(cell, 0));
+		if (row->label[1] != LABEL_NONE)
+			(void)buffer_printf(&status_text, " %s",
+			    figures_label(cell, 1));
+		(void)buffer_printf(&status_text, " %llu\n",
+		    (unsigned long long)cell->value);
+	}
+	stat_set_free(&total);
+}
+
 static void
 status_finish(void)
 {
@@ -31,6 +60,7 @@ status_finish(void)
 			    parent.children[i].name,
 			    parent.children[i].state == CHILD_READY ?
 			    "does not answer" : "is not running");
+	add_figures();
 	status_done = NULL;
 	evtimer_del(status_timer);
 	done((const char *)status_text.data, status_text.len, status_arg);
@@ -99,6 +129,8 @@ status_ask(void (*done)(const char *, size_t, void *), void *arg)
 	(void)buffer_printf(&status_text, "pontifexd: version %s, pid %d, "
 	    "configuration %s, digest %.16s\n", VERSION, (int)getpid(),
 	    parent.config->path, parent.config->digest);
+	/* Before the lines: they come in order, so they have come, too. */
+	figures_ask();
 	for (i = 0; i < parent.nchildren; i++) {
 		c = &parent.children[i];
 		(void)buffer_printf(&status_text, "%s: pid %d, up %llu s, "

@@ -6,7 +6,7 @@
  * either was started again.  A ticket key is made for a handler and authd
  * whenever one of the two is new, handed to both, and cleared.
  *
- * The children are not trusted: of what they send, only six messages are
+ * The children are not trusted: of what they send, only a few messages are
  * taken, and none steers more than a log line, a status answer, or a fresh
  * start of the sender itself.
  */
@@ -324,6 +324,8 @@ on_child_frame(struct channel *ch, const struct frame *f, void *arg)
 		return 0;
 	case MSG_STATUS:
 		return status_answer(c, f);
+	case MSG_STATS:
+		return figures_take(c, f);
 	case MSG_EXPLAINED:
 		return c->role == ROLE_AUTHD ? explain_answer(f) : -1;
 	case MSG_KEYS_USED:
@@ -515,6 +517,7 @@ child_ended(struct child_proc *c, int status)
 		c->control = NULL;
 	}
 	say_how_it_ended(c, status);
+	figures_ended(c);
 	if (!parent.stopping)
 		event_tell("crash", "{\"role\":\"%s\",\"index\":%u,"
 		    "\"pid\":%d,\"%s\":%d}", role_name(c->role), c->index,

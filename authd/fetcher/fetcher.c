@@ -18,6 +18,7 @@
 #include "../../common/compat.h"
 #include "../../common/log.h"
 #include "../../common/proc.h"
+#include "../../common/stats.h"
 #include "../../pledge/sandbox.h"
 #include "fetcher.h"
 
@@ -364,6 +365,14 @@ peer(const struct msg_peer *m, int fd)
 		close(fd);
 }
 
+static void
+stats(struct buffer *b)
+{
+	put_stat(b, STAT_FETCHES, count.asked);
+	put_stat(b, STAT_FETCHES_FAILED, count.failed);
+	put_stat(b, STAT_FETCHES_REFUSED, count.refused);
+}
+
 static int
 control(const struct frame *f)
 {
@@ -392,7 +401,7 @@ main(void)
 {
 	static const struct child_ops ops = {
 		.configure = configure, .prepare = prepare, .confine = confine,
-		.peer = peer, .control = control
+		.peer = peer, .control = control, .stats = stats
 	};
 	static char *none[] = { NULL };
 

@@ -15,6 +15,7 @@
 
 #include "../../common/crypt.h"
 #include "../../common/log.h"
+#include "../../common/stats.h"
 #include "../../common/wire.h"
 #include "cache.h"
 #include "source.h"
@@ -418,4 +419,13 @@ cache_status(struct buffer *b)
 	(void)buffer_printf(b, "cache %zu bytes, %llu hits, %llu misses, "
 	    "%llu shared a query\n", used, (unsigned long long)hits,
 	    (unsigned long long)misses, (unsigned long long)shared);
+}
+
+void
+cache_stats(struct buffer *b)
+{
+	put_stat(b, STAT_CACHE_BYTES, used);
+	put_stat(b, STAT_CACHE_HITS, hits);
+	put_stat(b, STAT_CACHE_MISSES, misses);
+	put_stat(b, STAT_CACHE_SHARED, shared);
 }

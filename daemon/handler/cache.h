@@ -34,5 +34,6 @@ void	cache_settle(struct call *);
 /* It waits no longer. */
 void	cache_leave(struct call *);
 void	cache_status(struct buffer *);
+void	cache_stats(struct buffer *);
 
 #endif

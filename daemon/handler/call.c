@@ -435,6 +435,7 @@ call_turn_away(struct channel *ch, uint64_t question, const struct ticket *t)
 
 	call_reset(&c, ch, question);
 	memcpy(c.request_id, t->request_id, sizeof(c.request_id));
+	c.tool = tool_find(t->tool);
 	c.tool_name = t->tool;
 	c.identity = t->identity;
 	c.outcome = OUTCOME_OVERLOADED;

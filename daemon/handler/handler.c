@@ -14,6 +14,7 @@
 
 #include "../../common/crypt.h"
 #include "../../common/log.h"
+#include "../../common/stats.h"
 #include "../../common/ticket.h"
 #include "cache.h"
 #include "source.h"
@@ -300,6 +301,26 @@ send_status(uint64_t id)
 	return rc;
 }
 
+static void
+stats(struct buffer *b)
+{
+	static const uint64_t state[] = {	/* as in the table */
+		[BREAKER_CLOSED] = 0, [BREAKER_HALF_OPEN] = 1,
+		[BREAKER_OPEN] = 2
+	};
+	const struct source *s;
+	uint32_t i;
+
+	count_put(b);
+	put_stat(b, STAT_CALLS_IN_FLIGHT, calls_active());
+	put_stat(b, STAT_TICKETS_REFUSED, bad_tickets);
+	put_stat(b, STAT_REPORTS_OPEN, outbox_open());
+	cache_stats(b);
+	for (i = 0; (s = source_at(i)) != NULL; i++)
+		put_stat_of(b, STAT_SOURCE_BREAKER, i,
+		    state[s->breaker.state]);
+}
+
 static int
 control(const struct frame *f)
 {
@@ -375,7 +396,7 @@ main(void)
 	static const struct child_ops ops = {
 		.configure = tools_configure, .prepare = prepare,
 		.confine = confine, .peer = peer, .control = control,
-		.shutdown = begin_shutdown, .turn = turn
+		.stats = stats, .shutdown = begin_shutdown, .turn = turn
 	};
 
 	return child_main(ROLE_HANDLER, &ops);

@@ -208,6 +208,12 @@ int	report_call(struct call *, enum message_type, int wait);
 /* The call is answered: its report stays, nobody waits for it. */
 void	report_detach(struct call *);
 
+/* count.c: what was done, for MSG_STATS. */
+int	count_init(uint32_t ntools);	/* 0, or -1 with errno */
+/* The outcome of a call, as it is recorded; NULL: its tool is unknown. */
+void	count_call(const struct tool *, enum outcome, uint64_t us);
+void	count_put(struct buffer *);
+
 /* call.c: the calls of this handler. */
 struct ticket;
 void	calls_init(struct event_base *);

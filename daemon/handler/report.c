@@ -97,6 +97,8 @@ report_call(struct call *c, enum message_type type, int wait)
 	put_audit_call(&b, &m);
 	if (outbox_send((uint16_t)type, &b, wait ? c : NULL) == -1)
 		return -1;
+	if (type == MSG_AUDIT_OUTCOME)
+		count_call(c->tool, c->outcome, m.response_us);
 	c->awaited = wait;
 	return 0;
 }

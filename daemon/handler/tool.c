@@ -63,7 +63,8 @@ configure_house(const struct frame *f)
 	tools = calloc(m.tools + 1, sizeof(*tools));
 	table_size = m.tools * 4 + 1;
 	table = calloc(table_size, sizeof(struct tool *));
-	return sources == NULL || tools == NULL || table == NULL ? -1 : 0;
+	return sources == NULL || tools == NULL || table == NULL ? -1 :
+	    count_init(m.tools);
 }
 
 static int

@@ -12,6 +12,7 @@
 
 #include "../../common/log.h"
 #include "../../common/proc.h"
+#include "../../common/stats.h"
 #include "../../pledge/sandbox.h"
 #include "listener.h"
 
@@ -169,6 +170,17 @@ send_status(void)
 	return 0;
 }
 
+static void
+stats(struct buffer *b)
+{
+	put_stat(b, STAT_CONNECTIONS, http_connections());
+	put_stat(b, STAT_REQUESTS_IN_FLIGHT, questions_open());
+	put_stat(b, STAT_REQUESTS, listener.requests);
+	put_stat(b, STAT_REQUESTS_REFUSED, listener.refused);
+	put_stat(b, STAT_REQUESTS_UNRECORDED, listener.unrecorded);
+	put_stat(b, STAT_CONNECTIONS_DISPLACED, listener.displaced);
+}
+
 static int
 control(const struct frame *f)
 {
@@ -222,7 +234,7 @@ main(void)
 	static const struct child_ops ops = {
 		.configure = configure, .prepare = prepare,
 		.confine = confine, .peer = question_peer,
-		.control = control, .shutdown = begin_stop, .turn = turn,
+		.control = control, .stats = stats, .shutdown = begin_stop, .turn = turn,
 	};
 
 	return child_main(ROLE_LISTENER, &ops);

@@ -184,7 +184,10 @@ is 'a record has every column' '' "${missing:-}"
 unlike 'no key is in the trail' "${reader##*_}|${writer##*_}|${other##*_}" "$(journal)"
 unlike 'no key is in the log' "${reader##*_}|${writer##*_}|${other##*_}" "$(cat "$daemon_log")"
 like 'audit verify says ok while the daemon runs' 'ok' "$(audit_verify | tail -n 1)"
-like 'status names every role' 'listener' "$(ctl status)"
+like 'status names every role' 'listener' "$(ctl status -v)"
+is 'status counts the calls as the trail does' \
+    "$(journal | jq -s '[.[] | select(.tool_name == "order_cancel" and .outcome == "ok")] | length')" \
+    "$(ctl status -v | awk '$1 == "pontifexd_calls_total" && $2 == "order_cancel" && $3 == "ok" { print $4 }')"
 like 'audit tail shows the last call' order_cancel "$(cd "$dir" && ctl audit tail -j "$dir/audit" 2>&1 | tail -n 3)"
 daemon_stop
 is 'SIGTERM: exit 0' 0 "$daemon_status"

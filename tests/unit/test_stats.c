@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * common/stats.c: the table keeps Prometheus' conventions; a child's figures
+ * are taken within its role and its labels only; merging is by each row's
+ * rule; the buckets part all times in order and a percentile stays near.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "../../common/compat.h"
+#include "../../common/outcome.h"
+#include "../../common/proc.h"
+#include "../../common/stats.h"
+#include "../../common/wire.h"
+
+#define TOOLS	3
+
+static const uint32_t limit[LABEL_KIND_MAX] = {
+	[LABEL_TOOL] = TOOLS, [LABEL_SOURCE] = 2, [LABEL_ISSUER] = 0,
+	[LABEL_OUTCOME] = OUTCOME_MAX, [LABEL_REASON] = REASON_MAX
+};
+
+static int
+take(const struct buffer *b, enum role role, struct stat_set *set)
+{
+	struct frame f = { .payload = b->data, .length = b->len, .fd = -1 };
+
+	return get_stats(&f, role, limit, set);
+}
+
+static uint64_t
+value(const struct stat_set *set, enum stat_id id, uint32_t label,
+    uint32_t label2)
+{
+	size_t i;
+
+	for (i = 0; i < set->n; i++)
+		if (set->cell[i].id == id && set->cell[i].label == label &&
+		    set->cell[i].label2 == label2)
+			return set->cell[i].value;
+	return UINT64_MAX;
+}
+
+static int
+ends_in(const char *s, const char *with)
+{
+	return strlen(s) > strlen(with) &&
+	    strcmp(s + strlen(s) - strlen(with), with) == 0;
+}
+
+static void
+every_row_is_whole_and_named_by_the_conventions(void **state)
+{
+	static const char lower[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
+	const struct stat_row *row;
+	unsigned int i, j;
+
+	(void)state;
+	for (i = 0; i < STAT_MAX; i++) {
+		row = stat_row(i);
+		if (row->name == NULL || row->help == NULL ||
+		    row->help[0] == '\0' || row->roles == 0)
+			fail_msg("row %u has no name, help or role", i);
+		if (strncmp(row->name, "pontifexd_", 10) != 0 ||
+		    strspn(row->name, lower) != strlen(row->name))
+			fail_msg("%s: not pontifexd_lower_case", row->name);
+		if ((row->kind == STAT_COUNTER) != ends_in(row->name, "_total"))
+			fail_msg("%s: _total is for counters", row->name);
+		if (row->unit != UNIT_ONE && !ends_in(row->name, "_seconds") &&
+		    !ends_in(row->name, "_seconds_total"))
+			fail_msg("%s: a time is in seconds", row->name);
+		if (row->kind == STAT_HISTOGRAM &&
+		    (row->label[1] != LABEL_NONE || row->merge != MERGE_SUM))
+			fail_msg("%s: a histogram's second label is its bucket",
+			    row->name);
+		if (row->kind == STAT_COUNTER && row->merge != MERGE_SUM)
+			fail_msg("%s: counters add up", row->name);
+		if (strpbrk(row->help, "\\\n") != NULL)
+			fail_msg("%s: its help would need escaping", row->name);
+		for (j = 0; j < i; j++)
+			if (strcmp(row->name, stat_row(j)->name) == 0)
+				fail_msg("%s: there twice", row->name);
+	}
+	for (i = LABEL_NONE + 1; i < LABEL_KIND_MAX; i++)
+		assert_non_null(stat_label_name((enum stat_label)i));
+}
+
+static void
+what_is_put_is_read(void **state)
+{
+	struct stat_times times;
+	struct stat_set set;
+	struct buffer b;
+
+	(void)state;
+	memset(&times, 0, sizeof(times));
+	stat_time(&times, 1000);
+	stat_time(&times, 1001);
+	buffer_init(&b, 4096);
+	put_stat_times(&b, STAT_CALL_TIME, 1, &times);
+	put_stat_of2(&b, STAT_CALLS, 2, OUTCOME_TIMEOUT, 7);
+	put_stat_of2(&b, STAT_CALLS, 0, OUTCOME_OK, 0);
+	put_stat_of(&b, STAT_SOURCE_BREAKER, 1, 2);
+	put_stat(&b, STAT_CALLS_IN_FLIGHT, 0);
+	assert_int_equal(take(&b, ROLE_HANDLER, &set), 0);
+	assert_int_equal(value(&set, STAT_CALLS, 2, OUTCOME_TIMEOUT), 7);
+	assert_int_equal(value(&set, STAT_CALLS, 0, OUTCOME_OK), UINT64_MAX);
+	assert_int_equal(value(&set, STAT_CALLS_IN_FLIGHT, 0, 0), 0);
+	assert_int_equal(value(&set, STAT_SOURCE_BREAKER, 1, 0), 2);
+	assert_int_equal(value(&set, STAT_CALL_TIME, 1, stat_bucket(1000)), 2);
+	assert_int_equal(value(&set, STAT_CALL_TIME, 1, STAT_SUM), 2001);
+	stat_set_free(&set);
+	buffer_free(&b);
+}
+
+static void
+cell(struct buffer *b, unsigned int id, unsigned int label, unsigned int label2)
+{
+	put_u16(b, (uint16_t)id);
+	put_u16(b, (uint16_t)label);
+	put_u16(b, (uint16_t)label2);
+	put_u64(b, 1);
+}
+
+static void
+a_child_speaks_of_its_own_figures_only(void **state)
+{
+	static const struct {
+		const char	*what;
+		enum role	 role;
+		unsigned int	 id, label, label2;
+		int		 wanted;
+	} cases[] = {
+		{ "its own", ROLE_HANDLER, STAT_CACHE_HITS, 0, 0, 0 },
+		{ "another role's", ROLE_LISTENER, STAT_CACHE_HITS, 0, 0, -1 },
+		{ "auditd's", ROLE_HANDLER, STAT_AUDIT_LOST, 0, 0, -1 },
+		{ "unknown", ROLE_HANDLER, STAT_MAX, 0, 0, -1 },
+		{ "far away", ROLE_HANDLER, 65535, 0, 0, -1 },
+		{ "the last tool", ROLE_HANDLER, STAT_CALLS, TOOLS - 1, 0, 0 },
+		{ "a tool too many", ROLE_HANDLER, STAT_CALLS, TOOLS, 0, -1 },
+		{ "the last outcome", ROLE_HANDLER, STAT_CALLS, 0,
+		    OUTCOME_MAX - 1, 0 },
+		{ "no outcome", ROLE_HANDLER, STAT_CALLS, 0, OUTCOME_MAX, -1 },
+		{ "a label where none is", ROLE_HANDLER, STAT_CACHE_HITS, 1, 0,
+		    -1 },
+		{ "a second one", ROLE_HANDLER, STAT_CACHE_HITS, 0, 1, -1 },
+		{ "the sum", ROLE_HANDLER, STAT_CALL_TIME, 0, STAT_SUM, 0 },
+		{ "a bucket too many", ROLE_HANDLER, STAT_CALL_TIME, 0,
+		    STAT_SUM + 1, -1 },
+		{ "no role", ROLE_MAX, STAT_CACHE_HITS, 0, 0, -1 },
+	};
+	struct stat_set set;
+	struct buffer b;
+	size_t i;
+	int got;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buffer_init(&b, 64);
+		cell(&b, cases[i].id, cases[i].label, cases[i].label2);
+		got = take(&b, cases[i].role, &set);
+		if (got != cases[i].wanted)
+			fail_msg("%s: wanted %d, got %d", cases[i].what,
+			    cases[i].wanted, got);
+		assert_int_equal(set.n, got == 0 ? 1 : 0);
+		stat_set_free(&set);
+		buffer_free(&b);
+	}
+}
+
+static void
+twice_and_torn_is_malformed(void **state)
+{
+	struct stat_set set;
+	struct buffer b;
+	size_t cut;
+
+	(void)state;
+	buffer_init(&b, 64);
+	cell(&b, STAT_CACHE_HITS, 0, 0);
+	cell(&b, STAT_CACHE_BYTES, 0, 0);
+	for (cut = b.len; b.len > 0; b.len--) {
+		int wanted = b.len == cut || b.len == cut / 2 ? 0 : -1;
+
+		if (take(&b, ROLE_HANDLER, &set) != wanted)
+			fail_msg("%zu bytes of %zu: wanted %d", b.len, cut,
+			    wanted);
+		stat_set_free(&set);
+	}
+	buffer_clear(&b);
+	cell(&b, STAT_CACHE_HITS, 0, 0);
+	cell(&b, STAT_CACHE_BYTES, 0, 0);
+	cell(&b, STAT_CACHE_HITS, 0, 0);
+	assert_int_equal(take(&b, ROLE_HANDLER, &set), -1);
+	buffer_free(&b);
+}
+
+static void
+merging_is_by_each_rows_rule(void **state)
+{
+	struct stat_set one, two, sum = { NULL, 0 };
+	struct buffer b;
+
+	(void)state;
+	buffer_init(&b, 4096);
+	put_stat_of2(&b, STAT_CALLS, 0, OUTCOME_OK, 5);
+	put_stat(&b, STAT_CALLS_IN_FLIGHT, 3);
+	put_stat_of(&b, STAT_SOURCE_BREAKER, 0, 2);
+	assert_int_equal(take(&b, ROLE_HANDLER, &one), 0);
+	buffer_clear(&b);
+	put_stat_of2(&b, STAT_CALLS, 0, OUTCOME_OK, 6);
+	put_stat_of2(&b, STAT_CALLS, 1, OUTCOME_OK, UINT64_MAX);
+	put_stat(&b, STAT_CALLS_IN_FLIGHT, 4);
+	put_stat_of(&b, STAT_SOURCE_BREAKER, 0, 1);
+	assert_int_equal(take(&b, ROLE_HANDLER, &two), 0);
+	assert_int_equal(stat_set_add(&sum, &one, 0), 0);
+	assert_int_equal(stat_set_add(&sum, &two, 0), 0);
+	assert_int_equal(value(&sum, STAT_CALLS, 0, OUTCOME_OK), 11);
+	assert_int_equal(value(&sum, STAT_CALLS_IN_FLIGHT, 0, 0), 7);
+	assert_int_equal(value(&sum, STAT_SOURCE_BREAKER, 0, 0), 2);
+	/* What a dead process counted stays, what it gauged does not. */
+	assert_int_equal(stat_set_add(&sum, &two, 1), 0);
+	assert_int_equal(value(&sum, STAT_CALLS, 0, OUTCOME_OK), 17);
+	assert_int_equal(value(&sum, STAT_CALLS_IN_FLIGHT, 0, 0), 7);
+	assert_true(value(&sum, STAT_CALLS, 1, OUTCOME_OK) == UINT64_MAX);
+	stat_set_free(&one);
+	stat_set_free(&two);
+	stat_set_free(&sum);
+	buffer_free(&b);
+}
+
+static void
+buckets_part_all_times_in_order(void **state)
+{
+	unsigned int bucket, last = 0;
+	uint64_t us;
+
+	(void)state;
+	for (us = 0; us < (UINT64_C(1) << 40); us += 1 + us / 16) {
+		bucket = stat_bucket(us);
+		if (bucket >= STAT_BUCKETS || bucket < last)
+			fail_msg("%llu us: bucket %u after %u",
+			    (unsigned long long)us, bucket, last);
+		if (us >= stat_bucket_end(bucket) ||
+		    (bucket > 0 && us < stat_bucket_end(bucket - 1)))
+			fail_msg("%llu us is not in bucket %u",
+			    (unsigned long long)us, bucket);
+		if (bucket < STAT_BUCKETS - 1 && us >= 4 &&
+		    stat_bucket_end(bucket) - us > us / 4 + 1)
+			fail_msg("%llu us: bucket %u ends a fourth too far",
+			    (unsigned long long)us, bucket);
+		last = bucket;
+	}
+	assert_int_equal(stat_bucket(UINT64_MAX), STAT_BUCKETS - 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_row_is_whole_and_named_by_the_conventions),
+		cmocka_unit_test(what_is_put_is_read),
+		cmocka_unit_test(a_child_speaks_of_its_own_figures_only),
+		cmocka_unit_test(twice_and_torn_is_malformed),
+		cmocka_unit_test(merging_is_by_each_rows_rule),
+		cmocka_unit_test(buckets_part_all_times_in_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
