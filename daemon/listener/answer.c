@@ -39,6 +39,7 @@ respond(struct connection *c, struct reply *reply, const struct slice *parts,
     size_t n)
 {
 	reply->close = reply->close || is_last(c);
+	reply->head = c->http.head;
 	if (c->fd != -1) {
 		http_reply(&c->out, reply, parts, n);
 		if (c->out.bad) {

@@ -204,6 +204,7 @@ read_request_line(struct http_request *r, const struct buffer *in,
 			    "characters that may not stand in it.");
 	if (check_version(r, version) == -1)
 		return -1;
+	r->head = slice_is(http_span(in, r->method), "HEAD");
 	r->phase = PHASE_FIELDS;
 	return 0;
 }

@@ -78,7 +78,7 @@ http_reply(struct buffer *b, const struct reply *reply,
 	if (reply->close)
 		add_field(b, "Connection", "close");
 	(void)buffer_add(b, "\r\n", 2);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n && !reply->head; i++)
 		(void)buffer_add_slice(b, parts[i]);
 }
 

@@ -130,6 +130,7 @@ struct http_request {
 	uint32_t	 traces;
 	struct span	 trace;		/* traceparent, the last */
 	struct span	 method;
+	int		 head;		/* HEAD: the answer has no content */
 	struct span	 target;
 	struct span	 field[FIELD_MAX];
 	uint32_t	 present;	/* bit per enum http_field */
@@ -222,12 +223,17 @@ int	forwarded_caller(const struct forwarders *, const char *peer,
 struct reply {
 	int		 status;
 	int		 close;
+	int		 head;		/* to HEAD: its body stays behind */
 	const char	*allow;		/* of a 405, or NULL */
 	uint32_t	 retry_after;	/* seconds, 0: none */
 	const char	*challenge;	/* WWW-Authenticate, or NULL */
 	int		 public;	/* may be kept, and read by any page */
 };
-/* Appends head and body; the body is the parts joined (none: no body). */
+/*
+ * Appends head and body; the body is the parts joined (none: no body).  To
+ * HEAD the head is the same and no body follows, or a gateway would take it
+ * for the next answer (RFC 9110 9.3.2).
+ */
 void	http_reply(struct buffer *, const struct reply *,
 	    const struct slice *parts, size_t n);
 /* The error object of DESIGN 4. */

@@ -188,10 +188,12 @@ route_head(struct connection *c)
 		return refuse(c, 404, REASON_NOT_FOUND,
 		    "There is nothing at this path.", NULL);
 	post = c->route == ROUTE_MCP;
-	if (!slice_is(method, post ? "POST" : "GET"))
+	if (!slice_is(method, post ? "POST" : "GET") &&
+	    (post || !c->http.head))
 		return refuse(c, 405, REASON_BAD_METHOD,
 		    post ? "Only POST is served here." :
-		    "Only GET is served here.", post ? "POST" : "GET");
+		    "Only GET and HEAD are served here.",
+		    post ? "POST" : "GET, HEAD");
 	if (post && check_entity(c))
 		return 1;
 	if (!post && c->http.length > BODY_MAX)

@@ -163,6 +163,29 @@ for reason in bad_framing bad_host bad_origin bad_json; do
 	like "the trail knows: $reason" "$reason" "$(journal | jq -r 'select(.outcome == "bad_request") | .reason' | sort -u | paste -sd' ')"
 done
 
+# -- HEAD: the same head, and no content, which a gateway would take for the
+# -- next answer on that connection
+python3 - "$port" >"$work/heads" <<'EOF'
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+s.settimeout(10)
+for path, status in (("/health/live", 200), ("/health/ready", 200), ("/nowhere", 404), ("/mcp", 405)):
+    s.sendall(("HEAD %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+               "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" % path).encode())
+    data = b""
+    while not data.endswith(b'{"status":"ok"}'):
+        more = s.recv(65536)
+        if not more:
+            break
+        data += more
+    first, _, rest = data.partition(b"\r\n\r\n")
+    print(path, first.split(b" ")[1].decode() == str(status), rest.startswith(b"HTTP/1.1 200 "),
+          b"Content-Length: 0" not in first)
+EOF
+is 'HEAD has the head of GET and no content, for an error too' \
+    '/health/live True True True /health/ready True True True /nowhere True True True /mcp True True True' \
+    "$(paste -sd' ' "$work/heads")"
+
 # -- slow clients hold nobody up
 python3 - "$port" <<'EOF' &
 import socket, sys, time

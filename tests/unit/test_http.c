@@ -761,6 +761,13 @@ a_response_says_the_length_of_its_parts(void **state)
 	    "Content-Length: 7\r\nRetry-After: 7\r\nConnection: close\r\n\r\n"
 	    "{\"a\":1}", (char *)b.data);
 	buffer_clear(&b);
+	reply = (struct reply){ .status = 200, .head = 1 };
+	http_reply(&b, &reply, parts, 2);
+	(void)buffer_add_char(&b, '\0');
+	assert_string_equal("HTTP/1.1 200 OK\r\n"
+	    "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+	    "Content-Length: 7\r\n\r\n", (char *)b.data);
+	buffer_clear(&b);
 	reply = (struct reply){ .status = 202 };
 	http_reply(&b, &reply, NULL, 0);
 	(void)buffer_add_char(&b, '\0');
