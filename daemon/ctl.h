@@ -19,6 +19,8 @@ int	ctl_key(int argc, char **argv);
 int	ctl_audit(int argc, char **argv);
 int	ctl_token(const char *socket, int argc, char **argv);
 
+/* Seconds of "90m" and the like; -1: it is none, or more than max. */
+int64_t	span_seconds(const char *, int64_t max);
 /* Asks the daemon and prints what it says; an exit code. */
 int	ctl_ask(const char *socket, uint16_t type, const void *, size_t);
 

@@ -37,12 +37,12 @@ static const struct command {
 	{ "export", "+j:p:f:s:u:N:q:", 0, audit_export,
 	    "[-j journal | -p postgres | -f file] [-s since] [-u until]\n"
 	    "            [-q first-last] [-N node]" },
-	{ "verify", "+j:p:f:n:N:k:c:a:m:", 0, audit_verify,
-	    "[-j journal | -p postgres | -f file] [-N node] [-k keys]\n"
+	{ "verify", "+Jj:p:f:n:N:k:c:a:m:", 0, audit_verify,
+	    "[-J] [-j journal | -p postgres | -f file] [-N node] [-k keys]\n"
 	    "            [-c checkpoints] [-a checkpoints] "
 	    "[-m records[,seconds]]" },
-	{ "hash", "+j:p:f:K:s:u:N:", 1, audit_hash,
-	    "[-K key-file] [-j journal | -p postgres | -f file] [-s since]\n"
+	{ "hash", "+Jj:p:f:K:s:u:N:", 1, audit_hash,
+	    "[-J] [-K key-file] [-j journal | -p postgres | -f file] [-s since]\n"
 	    "            [-u until] [-N node] value | -" },
 	{ "schema", "+p:", 0, audit_schema, "[-p postgres]" },
 };

@@ -14,6 +14,7 @@
 #include "../common/compat.h"
 #include "../common/json.h"
 #include "../common/proc.h"
+#include "ctl.h"
 #include "ctl_trail.h"
 
 #define AGO_MAX		(200 * 365LL * 86400)	/* seconds */
@@ -24,31 +25,12 @@
 static int
 parse_ago(char *to, const char *text)
 {
-	static const struct { char unit; long long seconds; } units[] = {
-		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 },
-		{ 'w', 7 * 86400 },
-	};
-	size_t i, len = strlen(text);
-	char digits[16];
-	const char *error;
-	long long n;
+	int64_t n = span_seconds(text, AGO_MAX);
 
-	if (len < 2 || len > sizeof(digits))
+	if (n == -1 || (uint64_t)n > wall_us() / 1000000)
 		return -1;
-	(void)strlcpy(digits, text, len);
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (text[len - 1] != units[i].unit)
-			continue;
-		n = strtonum(digits, 0, AGO_MAX / units[i].seconds, &error);
-		if (error != NULL || !isdigit((unsigned char)digits[0]))
-			return -1;
-		n *= units[i].seconds;
-		if ((uint64_t)n > wall_us() / 1000000)
-			return -1;
-		record_time(to, wall_us() - (uint64_t)n * 1000000);
-		return 0;
-	}
-	return -1;
+	record_time(to, wall_us() - (uint64_t)n * 1000000);
+	return 0;
 }
 
 /* A time of a record cut short at any of its parts, `Z' or not. */

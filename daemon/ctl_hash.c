@@ -84,6 +84,12 @@ look_for(const struct audit_options *options, const char *text)
 		if (!show_is_record(line, &v) ||
 		    !filter_matches(&o.filter, &v))
 			continue;
+		if (o.json) {
+			found++;
+			show_json(line);
+			putchar('\n');
+			continue;
+		}
 		if (found++ == 0)
 			show_row_head();
 		show_row(&v);
@@ -92,7 +98,9 @@ look_for(const struct audit_options *options, const char *text)
 	trail_close(trail);
 	if (rc != CTL_OK)
 		return rc;
-	if (found > 0)
+	if (o.json)
+		printf("{\"used\":%llu,\"records\":%llu}\n", found, records);
+	else if (found > 0)
 		printf("audit hash: used in %llu records\n", found);
 	else
 		printf("audit hash: not used\n");
@@ -118,7 +126,8 @@ audit_hash(const struct audit_options *o)
 		(void)redact_write(&text, key, value.data == NULL ?
 		    (const void *)"" : value.data, value.len);
 		if (buffer_add_char(&text, '\0') == 0) {
-			printf("%s\n", (char *)text.data);
+			printf(o->json ? "{\"hash\":\"%s\"}\n" : "%s\n",
+			    (char *)text.data);
 			rc = o->place_given ? look_for(o, (char *)text.data) :
 			    CTL_OK;
 		}

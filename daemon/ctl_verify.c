@@ -264,7 +264,7 @@ compare_columns(struct verify *v)
 	else if (rc == 1)
 		(void)fail(v, what);
 	if (missing > 0)
-		printf("%llu rows have no arguments, details or address in "
+		fprintf(v->options->json ? stderr : stdout, "%llu rows have no arguments, details or address in "
 		    "their columns: see the column `record'\n",
 		    (unsigned long long)missing);
 	free(what);
@@ -331,15 +331,84 @@ say_key(const struct verify *v)
 		    origins[v->proof.origin]);
 }
 
+static void
+member(struct buffer *b, const char *name, const char *value)
+{
+	(void)buffer_printf(b, ",\"%s\":", name);
+	if (value == NULL)
+		(void)buffer_add_cstr(b, "null");
+	else
+		(void)json_write_cstr(b, value);
+}
+
+static void
+number(struct buffer *b, const char *name, uint64_t n)
+{
+	(void)buffer_printf(b, ",\"%s\":%llu", name, (unsigned long long)n);
+}
+
+static void
+add_node(struct buffer *b, const struct chain *c)
+{
+	char hex[2 * PUBLIC_KEY_LEN + 1];
+
+	(void)buffer_add_cstr(b, "{\"node\":");
+	(void)json_write_cstr(b, c->node);
+	number(b, "first", c->first);
+	number(b, "last", c->seq);
+	number(b, "records", c->records);
+	number(b, "checkpoints", c->checkpoints);
+	number(b, "saved_met", c->saves);
+	if (c->failure == NULL)
+		number(b, "uncovered", c->left);
+	hex_encode(hex, c->key, PUBLIC_KEY_LEN);
+	member(b, "key", c->checkpoints > 0 ? hex : NULL);
+	member(b, "failure", c->failure);
+	(void)buffer_add_char(b, '}');
+}
+
+/* One object; what the text says in words stands in it as numbers. */
+static int
+say_json(const struct verify *v, const char *failure, const char *node,
+    uint64_t records)
+{
+	struct buffer b;
+	size_t i;
+	int bad;
+
+	buffer_init(&b, 64U << 20);
+	(void)buffer_printf(&b, "{\"ok\":%s",
+	    failure == NULL ? "true" : "false");
+	number(&b, "records", records);
+	member(&b, "failure", failure);
+	member(&b, "failed_node", node);
+	(void)buffer_add_cstr(&b, ",\"nodes\":[");
+	for (i = 0; i < v->chains; i++) {
+		if (i > 0)
+			(void)buffer_add_char(&b, ',');
+		add_node(&b, &v->chain[i]);
+	}
+	(void)buffer_add_cstr(&b, "]}");
+	bad = b.bad;
+	if (!bad) {
+		show_json((struct slice){ (const char *)b.data, b.len });
+		putchar('\n');
+	}
+	buffer_free(&b);
+	return failure == NULL && !bad ? CTL_OK : CTL_FAILED;
+}
+
 static int
 say_verdict(const struct verify *v)
 {
 	const char *failure = v->failure, *node = NULL;
+	int json = v->options->json;
 	uint64_t records = 0;
 	size_t i;
 
 	for (i = 0; i < v->chains; i++) {
-		say_node(v, &v->chain[i]);
+		if (!json)
+			say_node(v, &v->chain[i]);
 		records += v->chain[i].records;
 		if (v->chain[i].failure != NULL && node == NULL &&
 		    v->failure == NULL) {
@@ -347,6 +416,8 @@ say_verdict(const struct verify *v)
 			node = v->chain[i].node;
 		}
 	}
+	if (json)
+		return say_json(v, failure, node, records);
 	say_key(v);
 	if (failure != NULL) {
 		printf("audit verify: FAILED: ");
@@ -367,12 +438,16 @@ say_verdict(const struct verify *v)
 }
 
 static int
-say_unread(const char *why, int rc)
+say_unread(const struct verify *v, const char *why)
 {
+	if (why == NULL)
+		why = "out of memory";
+	if (v->options->json)
+		return say_json(v, why, NULL, 0);
 	printf("audit verify: FAILED: ");
-	show_text(stdout, slice_of(why == NULL ? "out of memory" : why));
+	show_text(stdout, slice_of(why));
 	putchar('\n');
-	return rc;
+	return CTL_FAILED;
 }
 
 int
@@ -389,10 +464,10 @@ audit_verify(const struct audit_options *o)
 	v.rules.stretch_seconds = o->stretch_seconds;
 	if ((v.trail = trail_open(&o->place, &o->filter, BY_SEQ, 0, &why)) ==
 	    NULL) {
-		rc = say_unread(why, CTL_FAILED);
+		rc = say_unread(&v, why);
 	} else if (proof_read(&v.proof, o->keys, o->saved, o->after,
 	    trail_folder(v.trail)) == -1) {
-		rc = say_unread(v.proof.why, CTL_FAILED);
+		rc = say_unread(&v, v.proof.why);
 	} else {
 		read_trail(&v);
 		find_renamed(&v);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: auditd/journal.c daemon/ctl_audit.c daemon/ctl_schema.c daemon/schema.awk daemon/ctl_trail.c daemon/ctl_filter.c */
+/* link: auditd/journal.c daemon/ctl_audit.c daemon/ctl_schema.c daemon/schema.awk daemon/ctl_trail.c daemon/ctl_filter.c daemon/ctl_span.c */
 /* link: daemon/ctl_postgres.c daemon/ctl_show.c daemon/ctl_tail.c daemon/ctl_search.c */
 /* link: daemon/ctl_report.c daemon/ctl_export.c daemon/ctl_hash.c daemon/ctl_verify.c */
 /* link: daemon/ctl_chain.c daemon/ctl_proof.c daemon/secret.c */
