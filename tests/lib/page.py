@@ -8,12 +8,24 @@
 # thing that is changed is the port 8080.
 #
 # usage: page.py PAGE FOLDER PORT [WORD...]; prints a line a block.
+#        page.py fits PAGE N: exit 0 where standard input holds the Nth ```text.
 
 import os
 import re
 import signal
 import subprocess
 import sys
+
+
+
+def pattern_of(text):
+    return '.*?'.join(re.escape(part) for part in text.strip('\n').split('…'))
+
+
+if sys.argv[1] == 'fits':
+    with open(sys.argv[2], encoding='utf-8') as f:
+        shown = re.findall(r'^```text\n(.*?)^```$', f.read(), flags=re.S | re.M)
+    sys.exit(0 if re.search(pattern_of(shown[int(sys.argv[3]) - 1]), sys.stdin.read(), flags=re.S) else 1)
 
 page, folder, port = sys.argv[1:4]
 wanted = set(sys.argv[4:])
@@ -30,8 +42,7 @@ def blocks():
 
 
 def fits(pattern, text):
-    lines = [re.escape(part) for part in pattern.strip('\n').split('…')]
-    return re.fullmatch('.*?'.join(lines), text.strip('\n'), flags=re.S)
+    return re.fullmatch(pattern_of(pattern), text.strip('\n'), flags=re.S)
 
 
 runs = [b for b in blocks() if b[1] == 'sh' and (not b[2] or wanted & set(b[2]))]

@@ -15,6 +15,8 @@ like 'a 403' 'HTTP/1.1 403' "$out"
 like 'the trail names the caller' 'alice' "$(sed -n '/The audit trail/,$p' <<<"$out")"
 like 'the trail verifies' '^audit verify: ok|^ok' "$out"
 like 'the lines for a client' '"Authorization": "Bearer sk_live_' "$out"
+printf '%s\n' "$out" >"$work/demo.out"
+succeeds 'README.md shows what it prints' bash -c 'python3 "$1" fits "$2" 1 <"$3"' - "$lib/page.py" "$top/README.md" "$work/demo.out"
 is 'nothing is left of it' '' "$(find "$work" -name 'pontifexd-demo.*')"
 
 # With its port taken (by us, unless somebody already has it).
