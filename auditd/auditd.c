@@ -448,6 +448,33 @@ on_checkpoint_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+answer_peer(struct peer *p)
+{
+	if (p->channel == NULL)
+		return;
+	if (p->acks.len > 0)
+		send_answers(p, &p->acks, MSG_AUDIT_ACK);
+	if (p->nacks.len > 0)
+		send_answers(p, &p->nacks, MSG_AUDIT_NACK);
+}
+
+/*
+ * authd first: where a handler's answer lets a caller go on, authd can know
+ * already that his call has ended, and counts it no longer.
+ */
+static void
+answer_all(void)
+{
+	size_t i;
+
+	for (i = 0; i < PEERS_MAX; i++)
+		if (peers[i].role == ROLE_AUTHD)
+			answer_peer(&peers[i]);
+	for (i = 0; i < PEERS_MAX; i++)
+		answer_peer(&peers[i]);
+}
+
+static void
 turn(void)
 {
 	static const struct timeval sweep_pause = { SWEEP_MS / 1000, 0 };
@@ -471,15 +498,7 @@ turn(void)
 	/* Nothing ticks while nothing is open. */
 	if (join_pending() > 0 && !event_pending(sweep_timer, EV_TIMEOUT, NULL))
 		(void)event_add(sweep_timer, &sweep_pause);
-	for (i = 0; i < PEERS_MAX; i++) {
-		if (peers[i].channel == NULL)
-			continue;
-		if (peers[i].acks.len > 0)
-			send_answers(&peers[i], &peers[i].acks, MSG_AUDIT_ACK);
-		if (peers[i].nacks.len > 0)
-			send_answers(&peers[i], &peers[i].nacks,
-			    MSG_AUDIT_NACK);
-	}
+	answer_all();
 }
 
 /* ---- peers ------------------------------------------------------------- */

@@ -94,6 +94,10 @@ key_from_entry(struct api_key *k, const struct key_entry *e)
 	k->identity.key_id = keep(&at, e->id);
 	k->identity.owner = keep(&at, e->owner);
 	k->identity.label = keep(&at, e->label);
+	account_of(&k->owner, CREDENTIAL_KEY, k->identity.owner, NULL);
+	if (k->rate.count > 0)
+		account_of(&k->payer, CREDENTIAL_KEY, k->identity.owner,
+		    &k->rate);
 	k->identity.attributes = e->nattributes;
 	for (i = 0; i < e->nattributes; i++) {
 		k->identity.attribute[i].name = keep(&at, e->attribute[i].name);
@@ -184,7 +188,6 @@ drop_twins(struct api_key *list, size_t n)
 static void
 carry_over(struct api_key *to, const struct api_key *from)
 {
-	to->bucket = from->bucket;
 	to->used = from->used;
 	to->used_told = from->used_told;
 	to->warned = from->warned;

@@ -59,7 +59,7 @@ configure(const struct frame *f)
 		if (configured || get_conf_authd(f, &m) == -1)
 			return -1;
 		configured = 1;
-		decide_rate(&m.rate);
+		decide_limits(&m.rate, m.in_flight);
 		issuers_expected = m.issuers;
 		return rules_expect(m.tools);
 	case MSG_CONF_TOOL_RULE:
@@ -187,7 +187,7 @@ on_auditd(struct channel *ch, const struct frame *f, void *arg)
 {
 	(void)ch;
 	(void)arg;
-	return outbox_acks(f, answer_waiters);
+	return outbox_acks(f, report_settled);
 }
 
 static struct channel *auditd;
@@ -209,6 +209,13 @@ auditd_drained(struct channel *ch, void *arg)
 	(void)ch;
 	(void)arg;
 	release_held();
+}
+
+void
+hear_auditd(void)
+{
+	if (auditd != NULL)
+		channel_drain(auditd);
 }
 
 static struct channel *fetcher;
@@ -325,6 +332,7 @@ send_status(uint64_t id)
 		    "%zu, fetcher %s\n", tokens_cached(),
 		    hold_count(HOLD_KEYS),
 		    fetcher == NULL ? "away" : "connected");
+	accounts_status(&b);
 	keys_status(&b);
 	return send_text(MSG_STATUS, id, &b);
 }

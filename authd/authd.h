@@ -14,6 +14,7 @@
 #include "../common/message.h"
 #include "../common/outbox.h"
 #include "../common/proc.h"
+#include "limit.h"
 
 #define SOURCES_SEEN	4096	/* failing sources that are remembered */
 #define FOLD_AFTER	20	/* equal refusals in FOLD_WINDOW_MS stand alone */
@@ -42,15 +43,12 @@ struct caller {
 	uint32_t		 nscopes;
 	const struct slice	*scope;
 	const struct rate	*rate;		/* count 0: the auth block's */
-	struct bucket		*bucket;
+	uint32_t		 in_flight;	/* 0: the auth block's */
+	const struct account	*owner;
+	const struct account	*payer;		/* of the rate */
 };
 
 /* apikey.c: the keys in force. */
-
-struct bucket {
-	uint64_t	tokens_us;	/* microseconds of credit */
-	uint64_t	last_us;
-};
 
 struct api_key {
 	uint8_t		 hash[DIGEST_LEN];
@@ -58,7 +56,8 @@ struct api_key {
 	int		 revoked;
 	int64_t		 expires;	/* seconds since 1970; 0: never */
 	struct rate	 rate;		/* count 0: the auth block's */
-	struct bucket	 bucket;
+	struct account	 owner;
+	struct account	 payer;		/* of a rate of its own */
 	int64_t		 used;		/* last, seconds since 1970; 0: not yet */
 	int64_t		 used_told;	/* what the parent knows of it */
 	int64_t		 warned;	/* day on which its end was logged */
@@ -69,8 +68,8 @@ struct api_key {
 };
 
 /*
- * Puts the keys of a file in force in the place of all before; what a key
- * has used of its rate stays.  A bad line or an id that stands twice grants
+ * Puts the keys of a file in force in the place of all before; what an owner
+ * has used of his rate stays.  A bad line or an id that stands twice grants
  * nothing and is logged by its number.
  */
 void	apikey_load(const struct msg_keys *);
@@ -105,16 +104,21 @@ int	scope_grants(const struct slice *scopes, uint32_t n,
 	    struct slice required);
 int	scope_matches(struct slice granted, struct slice required);
 
-/* limit.c */
-/* Takes one call; returns 0, or the seconds (>= 1) until one is free. */
-uint32_t bucket_take(struct bucket *, const struct rate *, uint64_t now_us);
+/* penalty.c */
 /* Counts a failed credential; returns the milliseconds to hold the answer. */
 uint32_t penalty_add(struct slice peer, uint64_t now);
 /* The source that a printed address counts as: IPv6 by /64. */
 void	penalty_source(struct slice peer, char *out, size_t size);
 
+/* What is owed when auditd has settled a report; of each the first member. */
+enum owed_what { OWED_NOTHING, OWED_ANSWERS, OWED_CALL };
+struct owed {
+	uint8_t		what;		/* enum owed_what */
+};
+
 /* Who waits for a record: answered when it is durable. */
 struct waiter {
+	struct owed	owed;		/* OWED_ANSWERS */
 	struct waiter	*next;
 	struct channel	*listener;	/* NULL: gone, or nothing to answer */
 	uint64_t	 question;
@@ -152,6 +156,7 @@ struct refusal {
 	enum outcome		 outcome;
 	enum reason		 reason;
 	uint32_t		 retry_after;
+	struct limit_hit	 limit;		/* OUTCOME_RATE_LIMITED */
 	uint32_t		 delay_ms;
 	const char		*scope;
 	int			 no_credential;
@@ -178,12 +183,12 @@ void	send_decision(struct channel *, uint64_t question,
 /* What a report says of the question, before the decision is filled in. */
 /*
  * To auditd, kept until it is acknowledged.  Returns 0, or -1: no room, and
- * the waiters stay the caller's.
+ * what is owed stays the caller's.
  */
-int	report_send(const struct msg_audit_decision *, struct waiter *);
+int	report_send(const struct msg_audit_decision *, struct owed *);
 void	fill_report(struct msg_audit_decision *, const struct msg_authorize *);
-/* The record is durable, or could not be made: answer. */
-void	answer_waiters(void *waiters, int durable);
+/* A report is durable, or could not be made: what is owed for it. */
+void	report_settled(void *owed, int durable);
 
 /* hold.c */
 enum hold_why {
@@ -205,12 +210,16 @@ size_t	hold_count(enum hold_why);
 void	decide_held(struct channel *, const struct frame *, enum hold_why);
 /* authd.c: one question of this listener's less is open. */
 void	question_answered(struct channel *);
+/* authd.c: what auditd has settled by now is settled here, too. */
+void	hear_auditd(void);
 
 /* rule.c: the tools, in configuration order. */
 struct rule {
 	char		*name;
 	char		*scope;
 	int		 writes;
+	struct rate	 rate;		/* of each caller; count 0: none */
+	struct account	 account;
 	uint32_t	 claims;
 	char		*claim[ATTRIBUTES_MAX];
 };
@@ -230,7 +239,8 @@ size_t	rules_open(const struct slice *scopes, uint32_t n,
 	    uint8_t bits[TOOLS_MAX / 8]);
 
 /* decide.c */
-void	decide_rate(const struct rate *);	/* of the auth block */
+/* Of the auth block. */
+void	decide_limits(const struct rate *, uint32_t in_flight);
 int	decide_ticket_key(const struct frame *);
 /* waited: for keys of an issuer, once, and not again. */
 void	decide(const struct asker *, const struct frame *,

@@ -18,12 +18,14 @@ struct ticket_key {
 
 static struct ticket_key ticket_keys[HANDLERS_MAX];
 static struct rate default_rate;
+static uint32_t default_in_flight;
 static uint64_t asked_total;
 
 void
-decide_rate(const struct rate *rate)
+decide_limits(const struct rate *rate, uint32_t in_flight)
 {
 	default_rate = *rate;
+	default_in_flight = in_flight;
 }
 
 uint64_t
@@ -71,7 +73,7 @@ allow_plain(const struct asker *l, uint64_t question, const struct caller *who,
 static int
 allow_call(const struct asker *l, uint64_t question,
     const struct msg_authorize *ask, const struct caller *who,
-    const struct rule *rule)
+    const struct rule *rule, struct owed *flight)
 {
 	static struct buffer sealed = { .max = TICKET_MAX };
 	struct ticket_key *tk = &ticket_keys[ask->handler_index];
@@ -100,7 +102,8 @@ allow_call(const struct asker *l, uint64_t question,
 	m.handler_instance = tk->instance;
 	m.listener_instance = l->instance;
 	m.question = question;
-	if (report_send(&m, NULL) == -1)
+	/* It is in flight until auditd has settled its last record. */
+	if (report_send(&m, flight) == -1)
 		return -1;
 	memset(&d, 0, sizeof(d));
 	d.outcome = OUTCOME_OK;
@@ -113,9 +116,9 @@ allow_call(const struct asker *l, uint64_t question,
 	return 0;
 }
 
-static void
-decide_call(const struct asker *l, uint64_t question,
-    const struct msg_authorize *ask, const struct caller *who,
+/* The rule of a call that may be made; NULL: not, and *r says why. */
+static const struct rule *
+judge_call(const struct msg_authorize *ask, const struct caller *who,
     struct refusal *r)
 {
 	const struct rule *rule = rule_find(ask->tool);
@@ -137,15 +140,82 @@ decide_call(const struct asker *l, uint64_t question,
 		r->outcome = OUTCOME_OVERLOADED;
 		r->reason = REASON_PROCESS_DIED;
 		r->retry_after = 1;
-	} else if (allow_call(l, question, ask, who, rule) == 0) {
-		return;
 	} else {
+		return rule;
+	}
+	return NULL;
+}
+
+static void
+decide_call(const struct asker *l, uint64_t question,
+    const struct msg_authorize *ask, const struct caller *who,
+    const struct rule *rule, struct owed *flight, struct refusal *r)
+{
+	if (rule != NULL) {
+		if (allow_call(l, question, ask, who, rule, flight) == 0)
+			return;
+		call_ended(flight);
 		r->outcome = OUTCOME_OVERLOADED;
 		r->reason = REASON_QUEUE_FULL;
 		r->retry_after = 1;
 	}
 	refuse(l, question, ask, r);
 }
+
+/* ---- limits -------------------------------------------------------------- */
+
+static const enum reason over[LIMIT_WHAT_MAX] = {
+	[LIMIT_CALLER] = REASON_OVER_RATE,
+	[LIMIT_TOOL] = REASON_OVER_TOOL_RATE,
+	[LIMIT_IN_FLIGHT] = REASON_OVER_IN_FLIGHT,
+};
+
+/*
+ * Charges a request, and the tool where its call may be made; what may not
+ * counts for the caller's rate all the same.  1, or 0 after the refusal.
+ */
+static int
+within_limits(const struct asker *l, uint64_t question,
+    const struct msg_authorize *ask, const struct caller *who,
+    const struct rule *rule, struct owed **flight, struct refusal *r)
+{
+	struct charge charge = {
+		.owner = who->owner, .payer = who->payer, .rate = who->rate
+	};
+	enum charged charged;
+	struct limit_hit hit;
+
+	if (rule != NULL) {
+		charge.tool = &rule->account;
+		charge.tool_rate = &rule->rate;
+		charge.in_flight_max = who->in_flight;
+	}
+	charged = account_charge(&charge, now_us(), &hit, flight);
+	if (charged == CHARGE_REFUSED && hit.what == LIMIT_IN_FLIGHT) {
+		/* He has the answer of one that we have not heard of yet. */
+		hear_auditd();
+		charged = account_charge(&charge, now_us(), &hit, flight);
+	}
+	if (charged == CHARGED)
+		return 1;
+	memset(r, 0, sizeof(*r));
+	r->identity = who->identity;
+	r->suspect = slice_of("");
+	if (charged == CHARGE_REFUSED) {
+		r->outcome = OUTCOME_RATE_LIMITED;
+		r->reason = over[hit.what];
+		r->retry_after = hit.reset_s;
+		r->limit = hit;
+	} else {
+		r->outcome = OUTCOME_OVERLOADED;
+		r->reason = REASON_QUEUE_FULL;
+		r->retry_after = 1;
+	}
+	refuse(l, question, ask, r);
+	return 0;
+}
+
+/* ---- who ----------------------------------------------------------------- */
 
 /* Good, or why not; TOKEN_WAIT with the issuer to wait for. */
 static enum token_verdict
@@ -170,7 +240,8 @@ check_credential(const struct msg_authorize *ask, int waited,
 	who->nscopes = key->nscopes;
 	who->scope = key->scope;
 	who->rate = &key->rate;
-	who->bucket = &key->bucket;
+	who->owner = &key->owner;
+	who->payer = key->rate.count > 0 ? &key->payer : &key->owner;
 	return TOKEN_GOOD;
 }
 
@@ -224,13 +295,8 @@ resolve(const struct asker *l, const struct frame *f,
 	r->identity = who->identity;
 	if (who->rate->count == 0)
 		who->rate = &default_rate;
-	r->retry_after = bucket_take(who->bucket, who->rate, now_us());
-	if (r->retry_after > 0) {
-		r->outcome = OUTCOME_RATE_LIMITED;
-		r->reason = REASON_OVER_RATE;
-		refuse(l, f->id, ask, r);
-		return 0;
-	}
+	if (who->in_flight == 0)
+		who->in_flight = default_in_flight;
 	return 1;
 }
 
@@ -238,6 +304,8 @@ void
 decide(const struct asker *l, const struct frame *f,
     const struct msg_authorize *ask, int waited)
 {
+	const struct rule *rule = NULL;
+	struct owed *flight = NULL;
 	struct caller who;
 	struct refusal r;
 
@@ -245,15 +313,21 @@ decide(const struct asker *l, const struct frame *f,
 	memset(&who, 0, sizeof(who));
 	memset(&r, 0, sizeof(r));
 	r.suspect = slice_of("");
-	if (ask->ask != ASK_REPORT && !resolve(l, f, ask, waited, &who, &r))
-		return;
+	if (ask->ask != ASK_REPORT) {
+		if (!resolve(l, f, ask, waited, &who, &r))
+			return;
+		if (ask->ask == ASK_CALL)
+			rule = judge_call(ask, &who, &r);
+		if (!within_limits(l, f->id, ask, &who, rule, &flight, &r))
+			return;
+	}
 	switch ((enum ask)ask->ask) {
 	case ASK_PLAIN:
 	case ASK_LIST:
 		allow_plain(l, f->id, &who, ask->ask == ASK_LIST);
 		break;
 	case ASK_CALL:
-		decide_call(l, f->id, ask, &who, &r);
+		decide_call(l, f->id, ask, &who, rule, flight, &r);
 		break;
 	case ASK_REPORT:
 	case ASK_REPORT_KNOWN:

@@ -44,6 +44,7 @@ issuer_configure(const struct frame *f)
 		return -1;
 	i->discover = m.discover;
 	i->rate = m.rate;
+	i->in_flight = m.in_flight;
 	i->grants_expected = m.grants;
 	i->grant = calloc(m.grants + 1, sizeof(*i->grant));
 	i->policy.issuer = slice_of(i->url);

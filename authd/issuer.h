@@ -20,7 +20,6 @@
 #define RETRY_KEYLESS_MS 5000	/* … up to this */
 #define FETCH_GUARD_MS	30000	/* the fetcher has answered by then, or never */
 #define TOKENS_CACHED	16384	/* verified tokens that are remembered */
-#define SUBJECTS_MAX	(2 * TOKENS_CACHED)	/* whose rate is remembered */
 
 struct grant {
 	char		*role;
@@ -41,7 +40,8 @@ struct issuer {
 	uint32_t	 grants;
 	uint32_t	 grants_expected;
 	struct grant	*grant;
-	struct rate	 rate;
+	struct rate	 rate;		/* count 0: the auth block's */
+	uint32_t	 in_flight;	/* 0: the auth block's */
 	struct jwt_policy policy;	/* slices to the above */
 	/* Its keys, and how they are kept fresh. */
 	struct jwks	*keys;		/* NULL: none yet */

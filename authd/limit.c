@@ -1,122 +1,92 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Rates and penalties.  A caller's rate is a token bucket; a source whose
- * credentials keep failing has its refusals held back, longer and longer, so
- * that guessing is slow while a good caller from the same address is not
- * touched.  Both tables are bounded: the oldest source is forgotten first.
+ * Rates by the generic cell rate algorithm (ITU-T I.371): a call is early by
+ * as much as its arrival time lies ahead, and may be early by what the burst
+ * holds.  Nothing is rounded: a call of 7 per minute costs 8571428 and 4/7
+ * microseconds.  No product passes 3.6e18 (PERIOD_MAX_MS * 1000 * RATE_MAX),
+ * and sums stay at the end of time.
  */
 
-#include <stdio.h>
-
 #include "../common/compat.h"
-#include "authd.h"
+#include "limit.h"
 
-#include <arpa/inet.h>
+#define SECOND_US	1000000
 
-struct seen {
-	char		source[PEER_MAX + 1];
-	uint64_t	window_ms;
-	uint32_t	failures;
-};
-
-static struct seen table[SOURCES_SEEN];
-
-uint32_t
-bucket_take(struct bucket *b, const struct rate *rate, uint64_t now)
+/* So many microseconds and parts of the whole calls' time. */
+static void
+time_of(const struct rate *rate, uint64_t calls, uint64_t *us, uint32_t *part)
 {
-	uint64_t each, full, gained;
+	uint64_t time = (uint64_t)rate->period_ms * 1000 * calls;
 
-	if (rate->count == 0 || rate->period_ms == 0)
-		return 0;
-	/* Credit is kept as time: one call costs period / count. */
-	each = (uint64_t)rate->period_ms * 1000 / rate->count;
-	if (each == 0)
-		each = 1;
-	full = each * (rate->burst == 0 ? rate->count : rate->burst);
-	if (b->last_us == 0) {
-		b->tokens_us = full;
-	} else if (now > b->last_us) {
-		gained = now - b->last_us;
-		b->tokens_us = gained >= full - b->tokens_us ? full :
-		    b->tokens_us + gained;
-	}
-	if (now > b->last_us)
-		b->last_us = now;
-	if (b->tokens_us > full)
-		b->tokens_us = full;
-	if (b->tokens_us >= each) {
-		b->tokens_us -= each;
-		return 0;
-	}
-	return (uint32_t)((each - b->tokens_us + 999999) / 1000000);
+	*us = time / rate->count;
+	*part = (uint32_t)(time % rate->count);
+}
+
+static uint64_t
+later(uint64_t at, uint64_t by)
+{
+	return at > UINT64_MAX - by ? UINT64_MAX : at + by;
+}
+
+int
+arrival_passed(const struct arrival *a, uint64_t now)
+{
+	return a->us < now || (a->us == now && a->part == 0);
 }
 
 void
-penalty_source(struct slice peer, char *out, size_t size)
+arrival_adopt(struct arrival *a, const struct rate *rate, uint64_t now)
 {
-	unsigned char bytes[16];
-	char text[PEER_MAX + 1];
+	uint64_t most;
+	uint32_t part;
 
-	memcpy(text, peer.ptr, peer.len > PEER_MAX ? PEER_MAX : peer.len);
-	text[peer.len > PEER_MAX ? PEER_MAX : peer.len] = '\0';
-	if (inet_pton(AF_INET6, text, bytes) == 1) {
-		memset(bytes + 8, 0, 8);
-		if (inet_ntop(AF_INET6, bytes, out, (socklen_t)size) != NULL)
-			return;
+	if (memcmp(&a->rate, rate, sizeof(*rate)) == 0)
+		return;
+	a->rate = *rate;
+	if (a->part > 0)
+		a->us = later(a->us, 1);
+	a->part = 0;
+	time_of(rate, rate->burst, &most, &part);
+	if (a->us > later(now, most)) {
+		a->us = later(now, most);
+		a->part = part;
 	}
-	strlcpy(out, text, size);
-}
-
-static uint32_t
-hash_text(const char *s)
-{
-	uint32_t h = 2166136261U;
-
-	for (; *s != '\0'; s++)
-		h = (h ^ (unsigned char)*s) * 16777619U;
-	return h;
-}
-
-/* The entry of a source, or the oldest of its eight places. */
-static struct seen *
-find(const char *source)
-{
-	uint32_t base = hash_text(source) % SOURCES_SEEN, i;
-	struct seen *s, *oldest = NULL;
-
-	for (i = 0; i < 8; i++) {
-		s = &table[(base + i) % SOURCES_SEEN];
-		if (strcmp(s->source, source) == 0)
-			return s;
-		if (oldest == NULL || s->window_ms < oldest->window_ms)
-			oldest = s;
-	}
-	memset(oldest, 0, sizeof(*oldest));
-	strlcpy(oldest->source, source, sizeof(oldest->source));
-	return oldest;
 }
 
 uint32_t
-penalty_add(struct slice peer, uint64_t now)
+arrival_wait(const struct arrival *a, uint64_t now)
 {
-	char source[PEER_MAX + 1];
-	struct seen *s;
-	uint64_t quiet;
-	uint32_t over;
+	uint64_t early, us;
+	uint32_t part;
 
-	penalty_source(peer, source, sizeof(source));
-	s = find(source);
-	quiet = (now - s->window_ms) / PENALTY_WINDOW_MS;
-	if (s->failures == 0 || quiet > 0) {
-		/* A quiet minute forgives half, not all. */
-		s->failures = quiet >= 32 ? 0 : s->failures >> quiet;
-		s->window_ms = now;
-	}
-	if (s->failures < UINT32_MAX)
-		s->failures++;
-	if (s->failures <= PENALTY_AFTER)
+	if (arrival_passed(a, now))
 		return 0;
-	over = s->failures - PENALTY_AFTER;
-	return over >= PENALTY_MAX_MS / 50 ? PENALTY_MAX_MS : over * 50;
+	time_of(&a->rate, a->rate.burst - 1, &early, &part);
+	us = later(now, early);
+	if (a->us < us || (a->us == us && a->part <= part))
+		return 0;
+	us = a->us - us + (a->part > part);
+	us = us / SECOND_US + (us % SECOND_US != 0);
+	return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+}
+
+void
+arrival_charge(struct arrival *a, uint64_t now)
+{
+	uint64_t us;
+	uint32_t part;
+
+	if (arrival_passed(a, now)) {
+		a->us = now;
+		a->part = 0;
+	}
+	time_of(&a->rate, 1, &us, &part);
+	a->us = later(a->us, us);
+	/* Both are less than the count, which is at most 1e9. */
+	a->part += part;
+	if (a->part >= a->rate.count) {
+		a->part -= a->rate.count;
+		a->us = later(a->us, 1);
+	}
 }

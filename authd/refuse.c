@@ -104,10 +104,10 @@ waiter_delay(struct waiter *w)
 	return 0;
 }
 
-void
-answer_waiters(void *waiters, int durable)
+static void
+answer_waiters(struct waiter *w, int durable)
 {
-	struct waiter *w = waiters, *next;
+	struct waiter *next;
 
 	for (; w != NULL; w = next) {
 		next = w->next;
@@ -116,20 +116,33 @@ answer_waiters(void *waiters, int durable)
 			w->decision.outcome = OUTCOME_OVERLOADED;
 			w->decision.retry_after = 1;
 			w->decision.scope.len = 0;
+			memset(&w->decision.limit, 0,
+			    sizeof(w->decision.limit));
 		}
 		if (w->delay_ms == 0 || waiter_delay(w) == -1)
 			waiter_answer(w);
 	}
 }
 
+void
+report_settled(void *arg, int durable)
+{
+	struct owed *owed = arg;
+
+	if (owed->what == OWED_CALL)
+		call_ended(owed);
+	else
+		answer_waiters((struct waiter *)owed, durable);
+}
+
 int
-report_send(const struct msg_audit_decision *m, struct waiter *waiters)
+report_send(const struct msg_audit_decision *m, struct owed *owed)
 {
 	struct buffer b;
 
 	buffer_init(&b, FRAME_PAYLOAD_MAX);
 	put_audit_decision(&b, m);
-	return outbox_send(MSG_AUDIT_DECISION, &b, waiters);
+	return outbox_send(MSG_AUDIT_DECISION, &b, owed);
 }
 
 /* ---- refusals ---------------------------------------------------------- */
@@ -152,7 +165,7 @@ fold_record(struct fold *f, void *arg)
 	m.method = m.revision = m.client = m.traceparent = slice_of("");
 	m.tool = slice_of(f->tool);
 	m.peer = slice_of(f->peer);
-	if (report_send(&m, waiters) == -1)
+	if (report_send(&m, waiters == NULL ? NULL : &waiters->owed) == -1)
 		return;		/* tried again at the next turn of the timer */
 	f->folded = 0;
 	f->waiters = NULL;
@@ -206,6 +219,7 @@ make_waiter(struct channel *ch, uint64_t question, const struct refusal *r)
 
 	if ((w = calloc(1, sizeof(*w))) == NULL)
 		return NULL;
+	w->owed.what = OWED_ANSWERS;
 	w->listener = ch;
 	w->question = question;
 	w->delay_ms = r->delay_ms;
@@ -213,6 +227,7 @@ make_waiter(struct channel *ch, uint64_t question, const struct refusal *r)
 	w->decision.outcome = (uint8_t)r->outcome;
 	w->decision.no_credential = r->no_credential;
 	w->decision.retry_after = r->retry_after;
+	w->decision.limit = r->limit;
 	w->decision.ticket = w->decision.tools = slice_of("");
 	if (r->scope != NULL)
 		strlcpy(w->scope, r->scope, sizeof(w->scope));
@@ -288,7 +303,7 @@ refuse(const struct asker *l, uint64_t question, const struct msg_authorize *ask
 		m.identity = *r->identity;
 	else
 		m.identity.key_id = r->suspect;
-	if (report_send(&m, w) == -1) {
+	if (report_send(&m, &w->owed) == -1) {
 		free(w);
 		refuse_unrecorded(l->ch, question);
 	}
@@ -317,13 +332,20 @@ record_unrecorded(void)
 }
 
 static void
-forget(void *waiters, void *listener)
+forget(struct waiter *w, const void *listener)
 {
-	struct waiter *w;
-
-	for (w = waiters; w != NULL; w = w->next)
+	for (; w != NULL; w = w->next)
 		if (w->listener == listener)
 			w->listener = NULL;
+}
+
+static void
+forget_owed(void *arg, void *listener)
+{
+	struct owed *owed = arg;
+
+	if (owed->what == OWED_ANSWERS)
+		forget((struct waiter *)owed, listener);
 }
 
 static void
@@ -337,7 +359,7 @@ refuse_forget(struct channel *listener)
 {
 	struct delayed *d;
 
-	outbox_each(forget, listener);
+	outbox_each(forget_owed, listener);
 	fold_each(forget_in_fold, listener);
 	TAILQ_FOREACH(d, &delayed_list, entry)
 		if (d->waiter->listener == listener)

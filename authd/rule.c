@@ -38,6 +38,8 @@ rule_configure(const struct frame *f)
 	    (r->scope = slice_dup(m.scope)) == NULL)
 		return -1;
 	r->writes = m.writes;
+	r->rate = m.rate;
+	account_of_tool(&r->account, m.name);
 	for (i = 0; i < m.claims; i++)
 		if ((r->claim[r->claims++] = slice_dup(m.claim[i])) == NULL)
 			return -1;

@@ -11,15 +11,6 @@
 #include "../common/crypt.h"
 #include "issuer.h"
 
-/* Whose rate it is. */
-struct person {
-	RB_ENTRY(person)	 by_owner;
-	TAILQ_ENTRY(person)	 by_age;	/* oldest use first */
-	uint32_t		 tokens;	/* that name it: it stays */
-	struct bucket		 bucket;
-	char			 owner[];
-};
-
 struct token {
 	RB_ENTRY(token)		 by_digest;
 	TAILQ_ENTRY(token)	 by_age;	/* oldest use first */
@@ -27,18 +18,12 @@ struct token {
 	uint8_t			 key[DIGEST_LEN];	/* that verified it */
 	uint32_t		 issuer;
 	int64_t			 until;		/* seconds since 1970 */
-	struct person		*person;
+	struct account		 owner;
 	struct identity		 identity;	/* slices into text */
 	uint32_t		 nscopes;
 	struct slice		*scope;		/* into text; owned */
 	char			 text[];
 };
-
-static int
-person_cmp(const struct person *a, const struct person *b)
-{
-	return strcmp(a->owner, b->owner);
-}
 
 static int
 token_cmp(const struct token *a, const struct token *b)
@@ -53,61 +38,15 @@ token_cmp(const struct token *a, const struct token *b)
 	return memcmp(a->digest, b->digest, sizeof(a->digest));
 }
 
-RB_HEAD(person_tree, person);
 RB_HEAD(token_tree, token);
 /* Both systems' headers have it; what we do not use of it is no mistake. */
 #define LOCAL __attribute__((__unused__)) static
-RB_GENERATE_INTERNAL(person_tree, person, by_owner, person_cmp, LOCAL)
 RB_GENERATE_INTERNAL(token_tree, token, by_digest, token_cmp, LOCAL)
 
-static struct person_tree persons = RB_INITIALIZER(&persons);
 static struct token_tree tokens = RB_INITIALIZER(&tokens);
-static TAILQ_HEAD(person_list, person) persons_by_age =
-    TAILQ_HEAD_INITIALIZER(persons_by_age);
 static TAILQ_HEAD(token_list, token) tokens_by_age =
     TAILQ_HEAD_INITIALIZER(tokens_by_age);
-static size_t npersons, ntokens;
-
-/* ---- persons ----------------------------------------------------------- */
-
-static void
-forget_oldest_person(void)
-{
-	struct person *p;
-
-	TAILQ_FOREACH(p, &persons_by_age, by_age)
-		if (p->tokens == 0)
-			break;
-	if (p == NULL)
-		return;
-	RB_REMOVE(person_tree, &persons, p);
-	TAILQ_REMOVE(&persons_by_age, p, by_age);
-	npersons--;
-	free(p);
-}
-
-/* The person of an owner, made where it is new; NULL: out of memory. */
-static struct person *
-person_of(struct slice owner)
-{
-	struct person *p, *known;
-
-	if ((p = calloc(1, sizeof(*p) + owner.len + 1)) == NULL)
-		return NULL;
-	memcpy(p->owner, owner.ptr, owner.len);
-	if ((known = RB_INSERT(person_tree, &persons, p)) != NULL) {
-		free(p);
-		TAILQ_REMOVE(&persons_by_age, known, by_age);
-		TAILQ_INSERT_TAIL(&persons_by_age, known, by_age);
-		return known;
-	}
-	TAILQ_INSERT_TAIL(&persons_by_age, p, by_age);
-	p->tokens = 1;		/* not the one to go now */
-	if (++npersons > SUBJECTS_MAX)
-		forget_oldest_person();
-	p->tokens = 0;
-	return p;
-}
+static size_t ntokens;
 
 /* ---- verified tokens --------------------------------------------------- */
 
@@ -117,7 +56,6 @@ token_forget(struct token *t)
 	RB_REMOVE(token_tree, &tokens, t);
 	TAILQ_REMOVE(&tokens_by_age, t, by_age);
 	ntokens--;
-	t->person->tokens--;
 	free(t->scope);
 	free(t);
 }
@@ -177,13 +115,12 @@ token_make(const struct subject *s)
 	if ((t = calloc(1, sizeof(*t) + text_length(s) + 1)) == NULL)
 		return NULL;
 	t->scope = reallocarray(NULL, s->nscopes + 1, sizeof(*t->scope));
-	t->person = person_of(s->identity.owner);
-	if (t->scope == NULL || t->person == NULL) {
-		free(t->scope);
+	if (t->scope == NULL) {
 		free(t);
 		return NULL;
 	}
 	keep_texts(t, s);
+	account_of(&t->owner, CREDENTIAL_TOKEN, t->identity.owner, NULL);
 	return t;
 }
 
@@ -201,7 +138,6 @@ token_remember(const struct subject *s, const uint8_t digest[DIGEST_LEN],
 	memcpy(t->key, key->print, sizeof(t->key));
 	t->issuer = i->number;
 	t->until = jwt->exp + (int64_t)i->policy.leeway_s;
-	t->person->tokens++;
 	(void)RB_INSERT(token_tree, &tokens, t);
 	TAILQ_INSERT_TAIL(&tokens_by_age, t, by_age);
 	ntokens++;
@@ -322,7 +258,9 @@ token_check(struct slice credential, int64_t now, int waited,
 	caller->nscopes = t->nscopes;
 	caller->scope = t->scope;
 	caller->rate = &issuer_at(t->issuer)->rate;
-	caller->bucket = &t->person->bucket;
+	caller->in_flight = issuer_at(t->issuer)->in_flight;
+	/* Theirs, not the token's: another of the same subject changes nothing. */
+	caller->owner = caller->payer = &t->owner;
 	*reason = REASON_NONE;
 	return TOKEN_GOOD;
 }

@@ -58,5 +58,6 @@
 #define REQUEST_ID_LEN	16		/* bytes; 32 hex digits when printed */
 #define CALLS_IN_FLIGHT_MAX	4096	/* a listener's open questions */
 #define REPORTS_MAX	8192		/* unacknowledged reports of one sender */
+#define IN_FLIGHT_MAX	REPORTS_MAX	/* calls of one caller */
 
 #endif

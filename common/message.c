@@ -196,6 +196,7 @@ put_conf_authd(struct buffer *b, const struct msg_conf_authd *m)
 {
 	put_slice(b, m->namespace);
 	put_rate(b, &m->rate);
+	put_u32(b, m->in_flight);
 	put_u32(b, m->tools);
 	put_u32(b, m->listeners);
 	put_u32(b, m->handlers);
@@ -209,11 +210,12 @@ get_conf_authd(const struct frame *f, struct msg_conf_authd *m)
 
 	m->namespace = get_string(&r, NAME_LEN_MAX);
 	get_rate(&r, &m->rate);
+	m->in_flight = get_count(&r, IN_FLIGHT_MAX);
 	m->tools = get_count(&r, TOOLS_MAX);
 	m->listeners = get_count(&r, LISTENERS_MAX);
 	m->handlers = get_count(&r, HANDLERS_MAX);
 	m->issuers = get_count(&r, ISSUERS_MAX);
-	return wire_done(&r);
+	return m->in_flight > 0 ? wire_done(&r) : -1;
 }
 
 void
@@ -276,6 +278,7 @@ put_conf_issuer(struct buffer *b, const struct msg_conf_issuer *m)
 	put_u32(b, m->leeway_s);
 	put_u32(b, m->lifetime_s);
 	put_rate(b, &m->rate);
+	put_u32(b, m->in_flight);
 	put_list(b, m->audience, m->audiences);
 	put_list(b, m->claim, m->claims);
 	put_u32(b, m->grants);
@@ -293,6 +296,7 @@ get_conf_issuer(const struct frame *f, struct msg_conf_issuer *m)
 	m->leeway_s = get_u32(&r);
 	m->lifetime_s = get_u32(&r);
 	get_rate(&r, &m->rate);
+	m->in_flight = get_count(&r, IN_FLIGHT_MAX);
 	m->audiences = get_list(&r, m->audience, AUDIENCES_MAX, URL_MAX);
 	m->claims = get_list(&r, m->claim, ATTRIBUTES_MAX, NAME_LEN_MAX);
 	m->grants = get_count(&r, GRANTS_MAX);

@@ -150,6 +150,7 @@ int	get_conf_tool_text(const struct frame *, struct msg_conf_tool_text *);
 struct msg_conf_authd {
 	struct slice	namespace;
 	struct rate	rate;		/* of the auth block */
+	uint32_t	in_flight;	/* calls of one caller, at least 1 */
 	uint32_t	tools;
 	uint32_t	listeners;
 	uint32_t	handlers;
@@ -178,6 +179,7 @@ struct msg_conf_issuer {
 	uint32_t	leeway_s;
 	uint32_t	lifetime_s;	/* longest that exp may be from iat or now */
 	struct rate	rate;		/* count 0: the auth block's */
+	uint32_t	in_flight;	/* 0: the auth block's */
 	uint32_t	audiences;
 	struct slice	audience[AUDIENCES_MAX];
 	uint32_t	claims;		/* that tools may bind, audit may show */

@@ -93,6 +93,8 @@ static const char *const reasons[REASON_MAX] = {
 	[REASON_UNKNOWN_KID] = "unknown_kid",
 	[REASON_BAD_SIGNATURE] = "bad_signature",
 	[REASON_NO_KEYS_YET] = "no_keys_yet",
+	[REASON_OVER_TOOL_RATE] = "over_tool_rate",
+	[REASON_OVER_IN_FLIGHT] = "over_in_flight",
 };
 
 const char *

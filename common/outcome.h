@@ -33,7 +33,7 @@ enum reason {
 	REASON_MISSING_SCOPE,
 	REASON_MISSING_CLAIM,
 	REASON_UNKNOWN_TOOL,
-	REASON_OVER_RATE,
+	REASON_OVER_RATE,		/* the caller's */
 	REASON_BAD_FRAMING,		/* HTTP that is refused by form */
 	REASON_BAD_HOST,
 	REASON_BAD_ORIGIN,
@@ -74,6 +74,8 @@ enum reason {
 	REASON_UNKNOWN_KID,
 	REASON_BAD_SIGNATURE,
 	REASON_NO_KEYS_YET,		/* the issuer's keys were never fetched */
+	REASON_OVER_TOOL_RATE,		/* the caller's rate for this tool */
+	REASON_OVER_IN_FLIGHT,		/* too many of his calls are under way */
 	REASON_MAX
 };
 

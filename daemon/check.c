@@ -383,6 +383,8 @@ set_defaults(struct config *c)
 		c->listeners = DEFAULT_LISTENERS;
 	if (c->handlers == 0)
 		c->handlers = DEFAULT_HANDLERS;
+	if (c->auth.in_flight == 0)
+		c->auth.in_flight = DEFAULT_IN_FLIGHT;
 	if (c->audit.node != NULL)
 		return;
 	if (gethostname(node, sizeof(node)) == -1)

@@ -162,6 +162,7 @@ struct issuer_conf {
 	uint32_t		 leeway_ms;
 	uint64_t		 lifetime_ms;
 	struct rate		 rate;		/* count 0: the auth block's */
+	uint32_t		 in_flight;	/* calls; 0: the auth block's */
 	struct text_list	 claims;
 	uint32_t		 nclaims;
 	TAILQ_HEAD(, grant_conf) grants;
@@ -175,6 +176,7 @@ struct auth_conf {
 	int			 present;
 	char			*keys;		/* absolute path, NULL: none */
 	struct rate		 rate;		/* count 0: none given */
+	uint32_t		 in_flight;	/* calls of one caller */
 	struct issuer_list	 issuers;
 	uint32_t		 nissuers;
 };
@@ -209,6 +211,7 @@ struct config {
 
 #define DEFAULT_LISTENERS		1
 #define DEFAULT_HANDLERS		2
+#define DEFAULT_IN_FLIGHT		256
 #define DEFAULT_CONNECTIONS		4
 #define DEFAULT_TIMEOUT_MS		5000
 #define DEFAULT_CONNECT_TIMEOUT_MS	5000

@@ -149,6 +149,7 @@ void	 issuer_typ(struct config *, char *);
 void	 issuer_ca(struct config *, char *);
 void	 issuer_private(struct config *);
 void	 issuer_rate(struct config *, const struct rate *);
+void	 issuer_in_flight(struct config *, int64_t calls);
 void	 issuer_leeway(struct config *, int64_t ms);
 void	 issuer_lifetime(struct config *, int64_t ms);
 void	 issuer_grant(struct config *, char *role, struct text_list *scopes);

@@ -140,6 +140,13 @@ issuer_rate(struct config *c, const struct rate *rate)
 }
 
 void
+issuer_in_flight(struct config *c, int64_t calls)
+{
+	set_count(&last(c)->in_flight, calls, IN_FLIGHT_MAX,
+	    "calls in flight");
+}
+
+void
 issuer_leeway(struct config *c, int64_t ms)
 {
 	if (ms > LEEWAY_MAX_MS || ms % 1000 != 0) {

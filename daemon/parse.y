@@ -49,12 +49,12 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 	struct text_list	*list;
 }
 
-%token	ALLOW APPROVE ARGUMENTS AUDIENCE AUDIT AUTH BURST BY BYTES CA CACHE
+%token	ALLOW APPROVE ARGUMENTS AUDIENCE AUDIT AUTH BURST BY BYTES CA CACHE CALLS
 %token	CHECKPOINT CLAIMS CONNECT CONNECTIONS CONTINUE CONTROL CREDENTIAL
-%token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FORWARDED
+%token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FLIGHT FORWARDED
 %token	FROM GRANTS
 %token	EVERY KEEP RECORDS SEGMENT
-%token	HANDLERS HOST INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEYS LEEWAY LIFETIME
+%token	HANDLERS HOST IN INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEYS LEEWAY LIFETIME
 %token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
 %token	PLAINTEXT POOL PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
@@ -144,6 +144,7 @@ auth_lines	: auth_line
 auth_line	: /* empty */
 		| KEYS STRING			{ set_path(&conf->auth.keys, $2, "keys"); }
 		| RATE rate			{ once(&in_auth, RATE); conf->auth.rate = $2; }
+		| CALLS IN FLIGHT integer	{ set_count(&conf->auth.in_flight, $4, IN_FLIGHT_MAX, "calls in flight"); }
 		| issuer_head '{' issuer_lines '}' { issuer_end(conf); }
 		| error
 		;
@@ -165,6 +166,7 @@ issuer_line	: /* empty */
 		| ROLE STRING GRANTS list	{ issuer_grant(conf, $2, $4); }
 		| CLAIMS list			{ once(&in_issuer, CLAIMS); issuer_claims(conf, $2); }
 		| RATE rate			{ once(&in_issuer, RATE); issuer_rate(conf, &$2); }
+		| CALLS IN FLIGHT integer	{ issuer_in_flight(conf, $4); }
 		| ALLOW PRIVATE			{ once(&in_issuer, ALLOW); issuer_private(conf); }
 		| LEEWAY DURATION		{ once(&in_issuer, LEEWAY); issuer_leeway(conf, $2); }
 		| LIFETIME DURATION		{ once(&in_issuer, LIFETIME); issuer_lifetime(conf, $2); }
@@ -273,11 +275,7 @@ tool_line	: /* empty */
 			set_kept(&tool->cache_ms, $3);
 			tool->cache_shared = 1;
 		}
-		| RATE rate			{
-			once(&in_tool, RATE);
-			tool->rate = $2;
-			not_in_force(conf, "rate of tool \"%s\": the caller's own counts alone", tool->name);
-		}
+		| RATE rate			{ once(&in_tool, RATE); tool->rate = $2; }
 		| INVALIDATES words		{
 			once(&in_tool, INVALIDATES);
 			TAILQ_CONCAT(&tool->invalidates, $2, entry);
@@ -412,7 +410,7 @@ static const struct {
 	{ "allow", ALLOW }, { "approve", APPROVE }, { "arguments", ARGUMENTS },
 	{ "audience", AUDIENCE }, { "audit", AUDIT }, { "auth", AUTH },
 	{ "boolean", BOOLEAN }, { "burst", BURST }, { "by", BY },
-	{ "bytes", BYTES }, { "ca", CA }, { "cache", CACHE }, { "checkpoint", CHECKPOINT },
+	{ "bytes", BYTES }, { "ca", CA }, { "cache", CACHE }, { "calls", CALLS }, { "checkpoint", CHECKPOINT },
 	{ "claims", CLAIMS }, { "connect", CONNECT },
 	{ "connections", CONNECTIONS }, { "continue", CONTINUE },
 	{ "control", CONTROL }, { "credential", CREDENTIAL }, { "date", DATE },
@@ -420,9 +418,9 @@ static const struct {
 	{ "enum", ENUM }, { "env", ENV }, { "every", EVERY },
 	{ "examples", EXAMPLES },
 	{ "failure", FAILURE }, { "fallback", FALLBACK }, { "false", TFALSE },
-	{ "file", TFILE }, { "forwarded", FORWARDED }, { "from", FROM }, { "grants", GRANTS },
+	{ "file", TFILE }, { "flight", FLIGHT }, { "forwarded", FORWARDED }, { "from", FROM }, { "grants", GRANTS },
 	{ "handlers", HANDLERS }, { "host", HOST }, { "hour", HOUR },
-	{ "include", INCLUDE }, { "integer", INTEGER_T },
+	{ "in", IN }, { "include", INCLUDE }, { "integer", INTEGER_T },
 	{ "invalidates", INVALIDATES }, { "issuer", ISSUER },
 	{ "journal", JOURNAL }, { "jwks", JWKS }, { "keep", KEEP }, { "keys", KEYS },
 	{ "leeway", LEEWAY }, { "length", LENGTH }, { "lifetime", LIFETIME },

@@ -170,6 +170,7 @@ send_issuer(struct channel *ch, const struct issuer_conf *i)
 	m.leeway_s = i->leeway_ms / 1000;
 	m.lifetime_s = (uint32_t)(i->lifetime_ms / 1000);
 	m.rate = i->rate;
+	m.in_flight = i->in_flight;
 	m.audiences = slices_of(m.audience, &i->audiences, AUDIENCES_MAX);
 	m.claims = slices_of(m.claim, &i->claims, ATTRIBUTES_MAX);
 	m.grants = i->ngrants;
@@ -190,6 +191,7 @@ send_authd(struct channel *ch)
 	const struct config *c = parent.config;
 	struct msg_conf_authd m = {
 		.namespace = slice_of(c->namespace), .rate = c->auth.rate,
+		.in_flight = c->auth.in_flight,
 		.tools = c->ntools, .listeners = c->listeners,
 		.handlers = c->handlers, .issuers = c->auth.nissuers,
 	};

@@ -177,6 +177,8 @@ answer_refused(struct connection *c, const struct msg_decision *m)
 	struct reply reply = { .status = outcome_status(outcome),
 	    .retry_after = retry_after(outcome, m->retry_after) };
 
+	if (outcome == OUTCOME_RATE_LIMITED)
+		reply.limit = &m->limit;
 	buffer_clear(&challenge);
 	if (outcome == OUTCOME_AUTH_FAILED)
 		challenge_401(&challenge, listener.namespace,
@@ -297,6 +299,7 @@ answer_result(struct connection *c, const struct msg_result *m)
 		memset(&as_decision, 0, sizeof(as_decision));
 		as_decision.outcome = m->outcome;
 		as_decision.retry_after = m->retry_after;
+		as_decision.limit = m->limit;
 		answer_refused(c, &as_decision);
 		return;
 	}

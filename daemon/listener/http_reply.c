@@ -45,6 +45,41 @@ add_field(struct buffer *b, const char *name, const char *value)
 	(void)buffer_add(b, "\r\n", 2);
 }
 
+/*
+ * What was hit, and when it gives way: draft-ietf-httpapi-ratelimit-headers-11,
+ * 3 and 4.  Calls in flight have no window.
+ */
+static void
+add_limit(struct buffer *b, const struct limit_hit *hit)
+{
+	static const char *const names[LIMIT_WHAT_MAX] = {
+		[LIMIT_CALLER] = "\"caller\"", [LIMIT_TOOL] = "\"tool\"",
+		[LIMIT_IN_FLIGHT] = "\"in-flight\""
+	};
+
+	if (hit->what >= LIMIT_WHAT_MAX || names[hit->what] == NULL)
+		return;
+	(void)buffer_add_cstr(b, "RateLimit-Policy: ");
+	(void)buffer_add_cstr(b, names[hit->what]);
+	(void)buffer_add_cstr(b, ";q=");
+	(void)buffer_add_u64(b, hit->rate.count);
+	if (hit->what == LIMIT_IN_FLIGHT) {
+		(void)buffer_add_cstr(b, ";qu=\"concurrent-requests\"");
+	} else {
+		(void)buffer_add_cstr(b, ";w=");
+		(void)buffer_add_u64(b, (hit->rate.period_ms + 999) / 1000);
+	}
+	(void)buffer_add_cstr(b, "\r\nRateLimit: ");
+	(void)buffer_add_cstr(b, names[hit->what]);
+	(void)buffer_add_cstr(b, ";r=");
+	(void)buffer_add_u64(b, hit->remaining);
+	if (hit->what != LIMIT_IN_FLIGHT) {
+		(void)buffer_add_cstr(b, ";t=");
+		(void)buffer_add_u64(b, hit->reset_s);
+	}
+	(void)buffer_add(b, "\r\n", 2);
+}
+
 void
 http_reply(struct buffer *b, const struct reply *reply,
     const struct slice *parts, size_t n)
@@ -75,6 +110,8 @@ http_reply(struct buffer *b, const struct reply *reply,
 		(void)buffer_add_u64(b, reply->retry_after);
 		(void)buffer_add(b, "\r\n", 2);
 	}
+	if (reply->limit != NULL)
+		add_limit(b, reply->limit);
 	if (reply->close)
 		add_field(b, "Connection", "close");
 	(void)buffer_add(b, "\r\n", 2);

@@ -226,6 +226,7 @@ struct reply {
 	int		 head;		/* to HEAD: its body stays behind */
 	const char	*allow;		/* of a 405, or NULL */
 	uint32_t	 retry_after;	/* seconds, 0: none */
+	const struct limit_hit *limit;	/* of a 429, or NULL */
 	const char	*challenge;	/* WWW-Authenticate, or NULL */
 	int		 public;	/* may be kept, and read by any page */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/apikey.c authd/keydiff.c */
+/* link: authd/account.c authd/limit.c authd/apikey.c authd/keydiff.c */
 
 /*
  * authd/apikey.c: a key proves itself by all of its text, in its time; a line
@@ -407,7 +407,7 @@ such_a_key_is_revoked_like_any(void **state)
 	refused(OLD, NOW, REASON_MALFORMED_CREDENTIAL, "");
 }
 
-/* What is known of its use stays with an id, as its bucket does. */
+/* What is known of its use stays with an id. */
 static void
 a_key_keeps_its_last_use_through_a_swap(void **state)
 {
@@ -521,50 +521,46 @@ another_file_takes_the_place_of_the_first(void **state)
 	assert_int_equal(apikey_count(), 0);
 }
 
-/* A reload is no way to a fresh burst. */
+/*
+ * What an owner has used is his, whichever of his keys he uses and however
+ * often the file is read; a rate of a key's own is counted apart, and one
+ * with the same for another owner is another's.
+ */
 static void
-a_key_keeps_its_bucket_through_a_swap(void **state)
+keys_of_one_owner_share_what_he_has_used(void **state)
 {
-	static const char *const ids[] = { "m", "a", "z", "b1", "b" };
-	char text[64];
+	struct account owner, payer;
 	struct api_key *k;
-	size_t i;
 	int round;
 
 	(void)state;
-	for (round = 0; round < 3; round++) {
-		/* In another order, among others, with another rate. */
-		for (i = 0; i < NROWS(ids); i++) {
-			const char *id = ids[round == 1 ? 4 - i : i];
-
-			if (round == 1)
-				add_key(i == 0 ? "new1" : i == 1 ? "aa" :
-				    i == 2 ? "zz" : i == 3 ? "b0" : "ma", "",
-				    "sk_live_x_s", "o:::::a:b:c");
-			(void)snprintf(text, sizeof(text), "sk_live_%s_s", id);
-			add_key(id, "", text, round == 1 ? "o::7:::a:b:c" :
-			    "o::5:::a:b:c");
-		}
+	for (round = 0; round < 2; round++) {
+		add_key("a", "", "sk_live_a_s", "alice:::::a:b:c");
+		add_key("b", "", "sk_live_b_s", "alice:x:5:::a:b:d");
+		add_key("c", "", "sk_live_c_s", "alice::5:::a:b:c");
+		add_key("d", "", "sk_live_d_s", "alice::7:::a:b:c");
+		add_key("e", "", "sk_live_e_s", "bob::5:::a:b:c");
 		load();
-		for (i = 0; i < NROWS(ids); i++) {
-			(void)snprintf(text, sizeof(text), "sk_live_%s_s",
-			    ids[i]);
-			k = taken(text);
-			assert_int_equal(k->rate.count, round == 1 ? 7 : 5);
-			if (round == 0) {
-				assert_int_equal(k->bucket.last_us, 0);
-				k->bucket.tokens_us = 1000 + i;
-				k->bucket.last_us = 2000 + i;
-			}
-			assert_int_equal(k->bucket.tokens_us, 1000 + i);
-			assert_int_equal(k->bucket.last_us, 2000 + i);
-		}
+		k = taken("sk_live_a_s");
+		if (round == 0)
+			owner = k->owner;
+		assert_memory_equal(&k->owner, &owner, sizeof(owner));
+		assert_int_equal(k->rate.count, 0);
+		k = taken("sk_live_b_s");
+		if (round == 0)
+			payer = k->payer;
+		assert_memory_equal(&k->owner, &owner, sizeof(owner));
+		assert_memory_equal(&k->payer, &payer, sizeof(payer));
+		assert_memory_not_equal(&k->payer, &owner, sizeof(owner));
+		k = taken("sk_live_c_s");
+		assert_memory_equal(&k->payer, &payer, sizeof(payer));
+		k = taken("sk_live_d_s");
+		assert_memory_equal(&k->owner, &owner, sizeof(owner));
+		assert_memory_not_equal(&k->payer, &payer, sizeof(payer));
+		k = taken("sk_live_e_s");
+		assert_memory_not_equal(&k->owner, &owner, sizeof(owner));
+		assert_memory_not_equal(&k->payer, &payer, sizeof(payer));
 	}
-	/* Who was away for a file begins anew, as who is new does. */
-	load();
-	add_key("m", "", "sk_live_m_s", "o::5:::a:b:c");
-	load();
-	assert_int_equal(taken("sk_live_m_s")->bucket.last_us, 0);
 }
 
 /* A comment may be of any length. */
@@ -712,7 +708,7 @@ main(void)
 		    a_bad_line_grants_nothing_and_is_named_by_its_number),
 		cmocka_unit_test(an_id_that_stands_twice_grants_nothing),
 		cmocka_unit_test(another_file_takes_the_place_of_the_first),
-		cmocka_unit_test(a_key_keeps_its_bucket_through_a_swap),
+		cmocka_unit_test(keys_of_one_owner_share_what_he_has_used),
 		cmocka_unit_test(a_line_that_is_too_long_grants_nothing),
 		cmocka_unit_test(the_longest_line_that_is_written_is_taken),
 		cmocka_unit_test(a_file_holds_so_many_keys_and_no_more),

@@ -363,6 +363,14 @@ static const struct {
 	    "c:3: rate and burst must be 1 to 1000000000\n" },
 	{ "auth {\nrate 5 per minute burst 0\n}\n",
 	    "c:2: rate and burst must be 1 to 1000000000\n" },
+	{ "auth {\ncalls in flight 0\n}\n",
+	    "c:2: calls in flight must be 1 to 8192\n" },
+	{ "auth {\ncalls in flight 8193\n}\n",
+	    "c:2: calls in flight must be 1 to 8192\n" },
+	{ "auth {\ncalls in flight 1\ncalls in flight 1\n}\n",
+	    "c:3: calls in flight is given twice\n" },
+	{ "tool t {\nrate 1 per minute\nrate 2 per hour\n}\n",
+	    "c:3: rate is given twice\n" },
 	{ "auth {\nrate 1 per minute\nrate 2 per hour\n}\n",
 	    "c:3: rate is given twice\n" },
 	{ "auth {\nissuer \"https://i/\" {\nscopes from \"s\"\n}\n}\n",
@@ -773,6 +781,7 @@ the_embedded_configuration_loads(void **state)
 	assert_int_equal(c->auth.rate.count, 600);
 	assert_int_equal(c->auth.rate.burst, 600);
 	assert_int_equal(c->auth.rate.period_ms, 60000);
+	assert_int_equal(c->auth.in_flight, 256);
 	assert_true(TAILQ_EMPTY(&c->not_in_force));
 	assert_int_equal(c->ntools, 3);
 	assert_int_equal(TAILQ_FIRST(&c->listens)->port, 8080);
@@ -879,7 +888,7 @@ every_word_of_the_grammar_parses(void **state)
 	    "public url \"https://h/mcp\"\n"
 	    "trust forwarded from \"127.0.0.1\", \"10.0.0.0/8\",\n"
 	    "\t\"2001:db8::/32\", \"::1\"\n"
-	    "auth {\n\trate 5 per second burst 50\n"
+	    "auth {\n\trate 5 per second burst 50\n\tcalls in flight 8192\n"
 	    "\tissuer \"https://i/\" {\n\t\taudience \"a\",\n\t\t\t\"b\"\n"
 	    "\t\tallow private\n\t\tleeway 30s\n\t\tlifetime 48h\n"
 	    "\t\tjwks \"https://keys.example:8443/jwks\"\n"
@@ -887,7 +896,7 @@ every_word_of_the_grammar_parses(void **state)
 	    "\t\trole \"r\" grants \"shop:*:read\", \"shop:a:*\"\n"
 	    "\t\tca \"ca.pem\"\n\t\ttyp \"at+jwt\"\n"
 	    "\t\tclaims \"a\"\n\t\t\t, \"b\"\n"
-	    "\t\trate 5 per hour burst 6\n\t}\n}\n"
+	    "\t\trate 5 per hour burst 6\n\t\tcalls in flight 32\n\t}\n}\n"
 	    "audit {\n\tjournal \"/j\" limit 1048576 keep 30d segment 1M\n\ton failure stop\n"
 	    "\targuments redact\n\tsink file \"f\"\n\tsink pipe \"/p q\"\n"
 	    "\tsink syslog\n\tsink syslog \"tls://[::1]:6514\" ca \"ca\"\n"
@@ -946,6 +955,8 @@ every_word_of_the_grammar_parses(void **state)
 	assert_string_equal(c->http_path, "/tools");
 	assert_string_equal(c->user, "_gateway");
 	assert_int_equal(c->auth.rate.burst, 50);
+	assert_int_equal(c->auth.in_flight, 8192);
+	assert_int_equal(TAILQ_FIRST(&c->auth.issuers)->in_flight, 32);
 	assert_int_equal(c->audit.on_failure, FAILURE_STOP);
 	assert_int_equal(c->audit.limit, 1048576);
 	assert_string_equal(c->audit.journal, "/j");
@@ -954,7 +965,7 @@ every_word_of_the_grammar_parses(void **state)
 	assert_string_equal(config_source(c, "file")->dsn.name, in_dir("dsn"));
 	TAILQ_FOREACH(item, &c->not_in_force, entry)
 		pending++;
-	assert_int_equal(pending, 3);
+	assert_int_equal(pending, 2);
 	assert_int_equal(c->audit.nsinks, 4);
 	assert_string_equal(c->audit.sink[1].target, "/p q");
 	assert_string_equal(c->audit.sink[2].target, "unix:/dev/log");

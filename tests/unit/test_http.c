@@ -778,6 +778,50 @@ a_response_says_the_length_of_its_parts(void **state)
 }
 
 static void
+a_limit_that_was_hit_is_told_in_structured_fields(void **state)
+{
+	static const struct {
+		struct limit_hit	 hit;
+		const char		*fields;
+	} limits[] = {
+		{ { LIMIT_NONE, { 0, 0, 0 }, 0, 0 }, "" },
+		{ { LIMIT_CALLER, { 60, 60000, 20 }, 0, 3 },
+		    "RateLimit-Policy: \"caller\";q=60;w=60\r\n"
+		    "RateLimit: \"caller\";r=0;t=3\r\n" },
+		{ { LIMIT_TOOL, { RATE_MAX, 3600000, 1 }, 1, UINT32_MAX },
+		    "RateLimit-Policy: \"tool\";q=1000000000;w=3600\r\n"
+		    "RateLimit: \"tool\";r=1;t=4294967295\r\n" },
+		/* A window is whole seconds and never none. */
+		{ { LIMIT_TOOL, { 1, 1, 1 }, 0, 1 },
+		    "RateLimit-Policy: \"tool\";q=1;w=1\r\n"
+		    "RateLimit: \"tool\";r=0;t=1\r\n" },
+		{ { LIMIT_IN_FLIGHT, { 32, 0, 0 }, 0, 1 },
+		    "RateLimit-Policy: \"in-flight\";q=32;"
+		    "qu=\"concurrent-requests\"\r\n"
+		    "RateLimit: \"in-flight\";r=0\r\n" },
+	};
+	struct reply reply = { .status = 429 };
+	char want[512];
+	struct buffer b;
+	size_t i;
+
+	(void)state;
+	buffer_init(&b, 4096);
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		buffer_clear(&b);
+		reply.limit = &limits[i].hit;
+		http_reply(&b, &reply, NULL, 0);
+		(void)buffer_add_char(&b, '\0');
+		(void)snprintf(want, sizeof(want),
+		    "HTTP/1.1 429 Too Many Requests\r\n"
+		    "Cache-Control: no-store\r\nContent-Length: 0\r\n"
+		    "%s\r\n", limits[i].fields);
+		assert_string_equal(want, (char *)b.data);
+	}
+	buffer_free(&b);
+}
+
+static void
 an_error_object_has_the_words_of_the_taxonomy(void **state)
 {
 	static const uint8_t id[REQUEST_ID_LEN] = { 0xab, 0xcd };
@@ -834,6 +878,8 @@ main(void)
 		cmocka_unit_test(only_a_bearer_token_is_a_credential),
 		cmocka_unit_test(a_scope_cannot_split_a_response),
 		cmocka_unit_test(a_response_says_the_length_of_its_parts),
+		cmocka_unit_test(
+		    a_limit_that_was_hit_is_told_in_structured_fields),
 		cmocka_unit_test(an_error_object_has_the_words_of_the_taxonomy),
 	};
 

@@ -45,7 +45,8 @@ PAIR(start, .role = 1, .index = 1, .instance = 2, .drop = 1,
 PAIR(conf_listener, .namespace = S("shop"), .path = S("/mcp"), .handlers = 2)
 PAIR(conf_name, .kind = ALLOWED_ORIGIN, .value = S("https://a.example"))
 PAIR(conf_tool_text, .name = S("t"), .definition = S("{}"))
-PAIR(conf_authd, .namespace = S("shop"), .rate = { 60, 60000, 60 })
+PAIR(conf_authd, .namespace = S("shop"), .rate = { 60, 60000, 60 },
+    .in_flight = 256)
 PAIR(conf_tool_rule, .name = S("t"), .scope = S("a:b:c"),
     .rate = { 10, 1000, 20 }, .claims = 1, .claim = { S("tenant") })
 PAIR(conf_handler, .namespace = S("shop"), .sources = 1, .tools = 3)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/scope.c authd/limit.c authd/fold.c */
+/* link: authd/scope.c authd/penalty.c authd/fold.c */
 
-/* authd: scopes, rates, penalties and the folding of refusals. */
+/* authd: scopes, penalties and the folding of refusals. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,6 @@
 
 #include "../../authd/authd.h"
 #include "../../common/compat.h"
-
-#define SECOND	1000000	/* microseconds */
 
 static void
 a_scope_grants_its_own_and_what_its_stars_stand_for(void **state)
@@ -49,43 +47,6 @@ a_scope_grants_its_own_and_what_its_stars_stand_for(void **state)
 		    slice_of(rows[i].required)) != rows[i].matches)
 			fail_msg("%s for %s: wanted %d", rows[i].granted,
 			    rows[i].required, rows[i].matches);
-}
-
-static void
-a_bucket_holds_its_burst_and_refills_by_time(void **state)
-{
-	static const struct rate rate = { 60, 60000, 3 };
-	struct bucket b = { 0, 0 };
-	uint64_t now = 10 * SECOND;
-	int i;
-
-	(void)state;
-	for (i = 0; i < 3; i++)
-		assert_int_equal(bucket_take(&b, &rate, now), 0);
-	assert_int_equal(bucket_take(&b, &rate, now), 1);
-	assert_int_equal(bucket_take(&b, &rate, now + SECOND / 2), 1);
-	assert_int_equal(bucket_take(&b, &rate, now + SECOND), 0);
-	assert_int_equal(bucket_take(&b, &rate, now + SECOND), 1);
-	/* However long it rests, it never holds more than its burst. */
-	now += UINT64_C(86400) * 365 * SECOND;
-	for (i = 0; i < 3; i++)
-		assert_int_equal(bucket_take(&b, &rate, now), 0);
-	assert_int_not_equal(bucket_take(&b, &rate, now), 0);
-	/* A clock that steps back gives nothing. */
-	assert_int_not_equal(bucket_take(&b, &rate, now - 100 * SECOND), 0);
-}
-
-static void
-retry_after_says_when_the_next_call_is_free(void **state)
-{
-	static const struct rate hourly = { 1, 3600000, 1 };
-	struct bucket b = { 0, 0 };
-
-	(void)state;
-	assert_int_equal(bucket_take(&b, &hourly, SECOND), 0);
-	assert_int_equal(bucket_take(&b, &hourly, SECOND), 3600);
-	assert_int_equal(bucket_take(&b, &hourly, 1801 * UINT64_C(1000000)),
-	    1800);
 }
 
 static void
@@ -201,8 +162,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    a_scope_grants_its_own_and_what_its_stars_stand_for),
-		cmocka_unit_test(a_bucket_holds_its_burst_and_refills_by_time),
-		cmocka_unit_test(retry_after_says_when_the_next_call_is_free),
 		cmocka_unit_test(penalties_begin_late_grow_and_are_bounded),
 		cmocka_unit_test(ipv6_counts_by_its_network),
 		cmocka_unit_test(a_flood_is_folded_and_its_sum_is_exact),

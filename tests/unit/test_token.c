@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/token.c authd/subject.c authd/issuer.c authd/rule.c authd/scope.c authd/jwk.c authd/jws.c authd/jwt.c authd/base64url.c */
+/* link: authd/token.c authd/subject.c authd/issuer.c authd/rule.c authd/scope.c authd/account.c authd/limit.c authd/jwk.c authd/jws.c authd/jwt.c authd/base64url.c */
 
 /* Tokens judged and remembered: who they are, and for how long. */
 
@@ -77,6 +77,7 @@ configure_issuer(struct buffer *b, const char *url, const char *scopes_from)
 	m.rate.count = 2;
 	m.rate.period_ms = 60000;
 	m.rate.burst = 2;
+	m.in_flight = 9;
 	m.audiences = 1;
 	m.audience[0] = slice_of(HERE);
 	m.claims = 2;
@@ -187,6 +188,7 @@ a_token_is_who_its_issuer_says(void **state)
 	assert_slice(c.scope[0], "shop:order:write");
 	assert_slice(c.scope[1], "shop:*:read");
 	assert_int_equal(c.rate->count, 2);
+	assert_int_equal(c.in_flight, 9);
 }
 
 static void
@@ -219,11 +221,13 @@ equal_subjects_of_two_issuers_never_meet(void **state)
 	assert_int_equal(judge(token(TWO, "same", ""), NOW, &b, &r),
 	    TOKEN_GOOD);
 	assert_false(slice_equal(a.identity->owner, b.identity->owner));
-	assert_ptr_not_equal(a.bucket, b.bucket);
+	assert_memory_not_equal(a.owner, b.owner, sizeof(*a.owner));
+	assert_ptr_equal(a.owner, a.payer);
 	/* Another token of the same subject shares its rate. */
 	assert_int_equal(judge(token(ONE, "same", ",\"jti\":\"2\""), NOW,
 	    &again, &r), TOKEN_GOOD);
-	assert_ptr_equal(a.bucket, again.bucket);
+	assert_ptr_not_equal(a.identity, again.identity);
+	assert_memory_equal(a.owner, again.owner, sizeof(*a.owner));
 }
 
 static void
