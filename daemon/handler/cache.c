@@ -284,16 +284,23 @@ cache_begin(struct call *c)
 	return CACHE_MISS;
 }
 
-void
+struct call *
 cache_leave(struct call *c)
 {
 	struct entry *e = c->waits_for;
 
 	if (e == NULL)
-		return;
+		return NULL;
 	TAILQ_REMOVE(&e->waiters, c, queue_entry);
 	e->nwaiters--;
 	c->waits_for = NULL;
+	return e->nwaiters == 0 ? e->asking : NULL;
+}
+
+int
+cache_awaited(const struct call *c)
+{
+	return c->fills != NULL && c->fills->nwaiters > 0;
 }
 
 /* 0, or -1: it is not kept. */
@@ -325,7 +332,7 @@ hand_on(struct entry *e)
 {
 	struct call *next = TAILQ_FIRST(&e->waiters);
 
-	cache_leave(next);
+	(void)cache_leave(next);
 	e->asking = next;
 	e->generation = generation_of(e->tool);
 	next->fills = e;
@@ -338,7 +345,7 @@ serve(struct entry *e)
 	struct call *c;
 
 	while ((c = TAILQ_FIRST(&e->waiters)) != NULL) {
-		cache_leave(c);
+		(void)cache_leave(c);
 		if (take_result(c, e) == 0)
 			call_done(c);
 		else
@@ -407,7 +414,8 @@ cache_settle(struct call *c)
 		serve(e);
 	else if (c->outcome == OUTCOME_OK)
 		ask_each(e);
-	else if (c->outcome == OUTCOME_TIMEOUT && !TAILQ_EMPTY(&e->waiters))
+	else if ((c->outcome == OUTCOME_TIMEOUT ||
+	    c->outcome == OUTCOME_CANCELLED) && !TAILQ_EMPTY(&e->waiters))
 		hand_on(e);
 	else
 		fail_all(e, c);

@@ -18,7 +18,9 @@
 #include "source.h"
 
 TAILQ_HEAD(call_list, call);
+RB_HEAD(call_tree, call);
 
+static struct call_tree questions = RB_INITIALIZER(&questions);
 static struct call_list active = TAILQ_HEAD_INITIALIZER(active);
 static struct call_list spare = TAILQ_HEAD_INITIALIZER(spare);
 static size_t nactive, nspare;
@@ -26,6 +28,36 @@ static uint64_t calls_total;
 static struct event *sweep_timer;
 
 /* ---- the table --------------------------------------------------------- */
+
+/* A question is a number of its listener's: nobody names another's. */
+static int
+compare(const struct call *a, const struct call *b)
+{
+	if (a->listener != b->listener)
+		return (uintptr_t)a->listener < (uintptr_t)b->listener ? -1 : 1;
+	if (a->question != b->question)
+		return a->question < b->question ? -1 : 1;
+	return 0;
+}
+
+/* Both systems' headers have it; what we do not use of it is no mistake. */
+#define LOCAL __attribute__((__unused__)) static
+RB_GENERATE_INTERNAL(call_tree, call, by_question, compare, LOCAL)
+
+/* Of two with one number the first is found. */
+static void
+make_findable(struct call *c)
+{
+	c->findable = RB_INSERT(call_tree, &questions, c) == NULL;
+}
+
+static void
+make_unfindable(struct call *c)
+{
+	if (c->findable)
+		(void)RB_REMOVE(call_tree, &questions, c);
+	c->findable = 0;
+}
 
 size_t
 calls_active(void)
@@ -88,6 +120,7 @@ call_free(struct call *c)
 {
 	TAILQ_REMOVE(&active, c, entry);
 	nactive--;
+	make_unfindable(c);
 	report_detach(c);
 	report_release(c);
 	buffer_rest(&c->ticket);
@@ -131,7 +164,10 @@ call_reset(struct call *c, struct channel *listener, uint64_t question)
 	c->retry_after = 0;
 	c->rows = c->bytes = 0;
 	c->truncated = c->intended = c->may_have_run = c->alone = 0;
-	c->tries = c->failed = c->cache_hit = 0;
+	c->tries = c->failed = c->cache_hit = c->cancelled = 0;
+	c->repeat = c->losses = c->transient = 0;
+	c->queue = QUEUE_NONE;
+	c->conn = NULL;
 	c->kept_from = NULL;
 	c->fills = c->waits_for = NULL;
 }
@@ -178,6 +214,7 @@ call_new(struct channel *listener, uint64_t question, const struct ticket *t,
 		return NULL;
 	}
 	adopt(c, t, sealed);
+	make_findable(c);
 	calls_total++;
 	arm_sweep();
 	return c;
@@ -189,8 +226,10 @@ calls_forget_listener(const struct channel *ch)
 	struct call *c;
 
 	TAILQ_FOREACH(c, &active, entry)
-		if (c->listener == ch)
+		if (c->listener == ch) {
+			make_unfindable(c);
 			c->listener = NULL;
+		}
 }
 
 /* ---- answers ----------------------------------------------------------- */
@@ -281,10 +320,29 @@ call_took(struct call *c)
 		c->source_us = now_us() - c->sent_us;
 }
 
+/*
+ * Nobody waited for it.  What a read found went to nobody, others that asked
+ * for the same aside; of a write the record says what it did.
+ */
+static void
+settle_cancelled(struct call *c)
+{
+	if (c->outcome == OUTCOME_OK && !c->tool->writes) {
+		c->outcome = OUTCOME_CANCELLED;
+		c->rows = c->bytes = 0;
+		c->truncated = 0;
+		buffer_rest(&c->structured);
+	}
+	if (c->outcome == OUTCOME_OK || c->outcome == OUTCOME_CANCELLED)
+		c->reason = REASON_CANCELLED;
+}
+
 static void
 conclude(struct call *c)
 {
 	cache_settle(c);
+	if (c->cancelled)
+		settle_cancelled(c);
 	finish(c);
 }
 
@@ -333,7 +391,8 @@ call_ask(struct call *c)
 	c->reason = REASON_NONE;
 	c->message[0] = '\0';
 	c->retry_after = 0;
-	c->alone = c->tries = c->failed = 0;
+	c->alone = c->tries = c->failed = c->repeat = c->losses = 0;
+	c->transient = 0;
 	s->ops->run(s, c);
 }
 
@@ -343,6 +402,11 @@ run(struct call *c)
 	c->state = CALL_RUNNING;
 	c->asked_us = now_us();
 	c->deadline_ms = c->asked_us / 1000 + c->tool->timeout_ms;
+	if (c->cancelled) {
+		/* While its intent was recorded: it did not begin. */
+		call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
+		return;
+	}
 	switch (cache_begin(c)) {
 	case CACHE_HIT:
 		conclude(c);
@@ -444,6 +508,51 @@ call_turn_away(struct channel *ch, uint64_t question, const struct ticket *t)
 	call_refuse(ch, question, OUTCOME_OVERLOADED);
 }
 
+/* ---- cancelled --------------------------------------------------------- */
+
+static void
+stop(struct call *c)
+{
+	if (c->source != NULL && c->source->ops->cancel != NULL)
+		c->source->ops->cancel(c->source, c);
+}
+
+int
+call_is_cancelled(struct call *c)
+{
+	if (!c->cancelled && c->listener != NULL)
+		c->cancelled = channel_has(c->listener, MSG_CANCEL,
+		    c->question);
+	return c->cancelled;
+}
+
+/*
+ * A query that others wait for goes on, and is stopped when the last of them
+ * has left.
+ */
+void
+call_cancel(struct channel *listener, uint64_t question)
+{
+	struct call wanted, *c, *asker;
+
+	wanted.listener = listener;
+	wanted.question = question;
+	c = RB_FIND(call_tree, &questions, &wanted);
+	if (c == NULL || c->cancelled)
+		return;
+	c->cancelled = 1;
+	if (c->state != CALL_RUNNING)
+		return;
+	if (c->waits_for != NULL) {
+		asker = cache_leave(c);
+		call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
+		if (asker != NULL && asker->cancelled)
+			stop(asker);
+	} else if (!cache_awaited(c)) {
+		stop(c);
+	}
+}
+
 /* ---- time -------------------------------------------------------------- */
 
 static void
@@ -466,6 +575,7 @@ sweep(evutil_socket_t fd, short what, void *arg)
 	struct call *c, *next;
 	struct source *s;
 	uint32_t i;
+	int more = 0;
 
 	(void)fd;
 	(void)what;
@@ -476,14 +586,14 @@ sweep(evutil_socket_t fd, short what, void *arg)
 		if (c->state == CALL_INTENT || c->state == CALL_REPORT) {
 			expire(c);
 		} else if (c->waits_for != NULL) {
-			cache_leave(c);
+			(void)cache_leave(c);
 			call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
 		}
 	}
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->sweep != NULL)
-			s->ops->sweep(s, now);
-	if (nactive > 0)
+			more |= s->ops->sweep(s, now);
+	if (nactive > 0 || more)
 		arm_sweep();
 }
 

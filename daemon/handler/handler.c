@@ -170,8 +170,10 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 			return -1;
 		return on_call(ch, f->id, &m);
 	case MSG_CANCEL:
-		/* It runs to its end, so that its record says what it did. */
-		return f->length == 0 ? 0 : -1;
+		if (f->length != 0)
+			return -1;
+		call_cancel(ch, f->id);
+		return 0;
 	default:
 		return -1;
 	}
@@ -362,6 +364,10 @@ confine(void)
 	struct source *s;
 	uint32_t i;
 
+	for (i = 0; (s = source_at(i)) != NULL; i++)
+		if (s->ops->confine != NULL &&
+		    s->ops->confine(s, &needs) == -1)
+			return -1;
 	if (sandbox_enter(ROLE_HANDLER, &needs) == -1)
 		return -1;
 	for (i = 0; (s = source_at(i)) != NULL; i++)

@@ -108,6 +108,8 @@ enum call_state {
 struct call {
 	TAILQ_ENTRY(call)	 entry;		/* active or free list */
 	TAILQ_ENTRY(call)	 queue_entry;	/* the source's */
+	RB_ENTRY(call)		 by_question;
+	int			 findable;	/* by its question */
 	enum call_state		 state;
 	struct channel		*listener;	/* NULL: gone */
 	uint64_t		 question;
@@ -148,7 +150,14 @@ struct call {
 	int			 intended;	/* an intent was recorded */
 	int			 may_have_run;	/* a write reached the source */
 	int			 alone;		/* not to share a pipeline group */
+	int			 cancelled;	/* nobody waits for it any more */
+	enum { QUEUE_NONE, QUEUE_WAITING, QUEUE_LATER }
+				 queue;		/* of its source, that it is in */
+	void			*conn;		/* of its source, that has it */
+	int			 repeat;	/* it did not run: once more */
+	int			 transient;	/* it failed, and need not again */
 	int			 tries;
+	int			 losses;	/* of a connection that had it */
 	int			 failed;	/* the source said no; see outcome */
 };
 
@@ -223,6 +232,10 @@ struct call *call_new(struct channel *, uint64_t question,
 /* Binds the arguments and sets it going; it ends by itself. */
 void	call_begin(struct call *, const struct tool *, const struct json *,
 	    uint32_t arguments);
+/* The listener says that nobody waits for it: what can be stopped is. */
+void	call_cancel(struct channel *, uint64_t question);
+/* Whether a call that keeps us from the loop is cancelled, or is to be. */
+int	call_is_cancelled(struct call *);
 /* Answered `overloaded' and recorded, where there is no room for a call. */
 void	call_turn_away(struct channel *, uint64_t question,
 	    const struct ticket *);
