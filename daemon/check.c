@@ -378,7 +378,7 @@ set_defaults(struct config *c)
 	if (c->http_path == NULL)
 		c->http_path = need(strdup("/mcp"));
 	if (c->control == NULL)
-		c->control = need(strdup("/var/run/pontifexd.sock"));
+		c->control = need(strdup(CONTROL_SOCKET));
 	if (c->listeners == 0)
 		c->listeners = DEFAULT_LISTENERS;
 	if (c->handlers == 0)

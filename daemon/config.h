@@ -209,6 +209,9 @@ struct config {
 	char			 digest[2 * DIGEST_LEN + 1];	/* of all files read */
 };
 
+/* Where pontifexctl asks, unless the configuration says another place. */
+#define CONTROL_SOCKET	"/var/run/pontifexd/control.sock"
+
 #define DEFAULT_LISTENERS		1
 #define DEFAULT_HANDLERS		2
 #define DEFAULT_IN_FLIGHT		256
