@@ -21,6 +21,21 @@ block conf | sed "s/8080/$port/" >"$work/lines"
 number 'the page has the lines of the daemon' "$(wc -l <"$work/lines")" -ge 3
 sed -i -e '/^listen on/{r '"$work/lines"'
 d}' "$conf"
+postgres_start || die 'Postgres starts' started
+SLEEPY_DSN=$(dsn postgres postgres)
+export SLEEPY_DSN
+cat >>"$conf" <<'END'
+source sleepy postgres {
+	dsn from env "SLEEPY_DSN"
+}
+tool nap {
+	description "Sleeps."
+	scope "shop:order:read"
+	source sleepy
+	sql "SELECT 1 AS one FROM pg_sleep(25)"
+	timeout 28s
+}
+END
 key=$(key_add -o alice -s shop:order:read -r 100000)
 daemon_start || die 'the daemon starts with the lines of the page' ready
 
@@ -77,6 +92,11 @@ through() { # NAME
 	ask_call
 	is "$1: and the next answer on that connection is the next caller's own" '200 Acme GmbH' \
 	    "$status $(jqb '.result.structuredContent.rows[0].customer')"
+	cancelled=$(journal_count '.tool_name == "nap" and .outcome == "cancelled"')
+	ask /mcp -m 1 -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \
+	    -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"nap","arguments":{}}}'
+	nap_cancelled() { [ "$(journal_count '.tool_name == "nap" and .outcome == "cancelled"')" -gt "$cancelled" ]; }
+	succeeds "$1: a client that goes away has its query stopped" until_true 10 nap_cancelled
 	# Many callers over the gateway's few connections.
 	seq 200 | xargs -P 8 -I{} curl -s -m 20 -o /dev/null -w '%{http_code}\n' --cacert "$work/ca.pem" \
 	    --resolve "mcp.example.com:$front:127.0.0.1" -H "Authorization: Bearer $key" \
