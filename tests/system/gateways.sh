@@ -8,6 +8,7 @@
 
 . "$(dirname "$0")/../lib/harness.sh"
 . "$(dirname "$0")/oauth/ca.sh"
+. "$lib/gateway.sh"
 
 PATH=$PATH:/usr/sbin:/sbin
 page=$top/docs/deploy.md
@@ -110,25 +111,7 @@ if command -v nginx >/dev/null; then
 	mkdir -p "$work/nginx"
 	block nginx | sed -e "s/8080/$port/" -e "s/listen 443/listen 127.0.0.1:$front/" \
 	    -e "s,/etc/ssl/mcp.example.com.pem,$work/server.pem," -e "s,/etc/ssl/private/mcp.example.com.key,$work/server.key," >"$work/nginx/site"
-	cat >"$work/nginx/conf" <<END
-daemon off;
-worker_processes 1;
-pid $work/nginx/pid;
-error_log $work/nginx/log;
-$([ "$(id -u)" -ne 0 ] || echo 'user root;')
-events { worker_connections 200; }
-http {
-	access_log off;
-	client_body_temp_path $work/nginx/body;
-	proxy_temp_path $work/nginx/proxy;
-	fastcgi_temp_path $work/nginx/fastcgi;
-	uwsgi_temp_path $work/nginx/uwsgi;
-	scgi_temp_path $work/nginx/scgi;
-	include $work/nginx/site;
-}
-END
-	nginx -c "$work/nginx/conf" -e "$work/nginx/log" >"$work/nginx/out" 2>&1 </dev/null &
-	started+=("$!")
+	nginx_start "$work/nginx/site"
 	until_true 20 answers || die 'nginx starts with the page'\''s configuration' 'an answer' "$(cat "$work/nginx/out" "$work/nginx/log")"
 	through nginx
 	number 'nginx waits longer than the listener does' "$(block nginx | sed -n 's/.*proxy_read_timeout \([0-9]*\)s.*/\1/p')" -gt \
