@@ -17,13 +17,7 @@
 static uint8_t pepper[KEY_LEN];
 static struct api_key *keys;	/* sorted by id */
 static size_t nkeys;
-
-/* Those of them without an id, sorted by hash. */
-struct hashed {
-	const uint8_t	*hash;
-	struct api_key	*key;
-};
-static struct hashed *legacy;
+static struct api_key **legacy;	/* those of them without an id, by hash */
 static size_t nlegacy;
 
 static int
@@ -202,9 +196,9 @@ carry_over(struct api_key *to, const struct api_key *from)
 static int
 by_hash(const void *a, const void *b)
 {
-	const struct hashed *ha = a, *hb = b;
+	const struct api_key *const *ka = a, *const *kb = b;
 
-	return memcmp(ha->hash, hb->hash, DIGEST_LEN);
+	return memcmp((*ka)->hash, (*kb)->hash, DIGEST_LEN);
 }
 
 /*
@@ -229,10 +223,8 @@ index_legacy(struct api_key *list, size_t n)
 		return;
 	}
 	for (i = j = 0; i < n; i++)
-		if (list[i].legacy) {
-			legacy[j].hash = list[i].hash;
-			legacy[j++].key = &list[i];
-		}
+		if (list[i].legacy)
+			legacy[j++] = &list[i];
 	qsort(legacy, found, sizeof(*legacy), by_hash);
 	for (i = 0; i < found; i = j) {
 		for (j = i + 1; j < found &&
@@ -243,8 +235,8 @@ index_legacy(struct api_key *list, size_t n)
 		else
 			log_warn("key file: the hash of id %.*s stands %zu "
 			    "times: it grants nothing",
-			    (int)legacy[i].key->identity.key_id.len,
-			    legacy[i].key->identity.key_id.ptr, j - i);
+			    (int)legacy[i]->identity.key_id.len,
+			    legacy[i]->identity.key_id.ptr, j - i);
 	}
 }
 
@@ -293,17 +285,16 @@ apikey_at(size_t i)
 static struct api_key *
 find_legacy(struct slice text)
 {
-	uint8_t hash[DIGEST_LEN];
-	struct hashed want = { hash, NULL }, *found;
+	struct api_key want, *key = &want, **found;
 
 	if (nlegacy == 0)
 		return NULL;
-	key_hash_legacy(pepper, text, hash);
-	found = bsearch(&want, legacy, nlegacy, sizeof(*legacy), by_hash);
-	if (found != NULL && !digest_equal(found->hash, hash))
+	key_hash_legacy(pepper, text, want.hash);
+	found = bsearch(&key, legacy, nlegacy, sizeof(*legacy), by_hash);
+	if (found != NULL && !digest_equal((*found)->hash, want.hash))
 		found = NULL;
-	explicit_bzero(hash, sizeof(hash));
-	return found == NULL ? NULL : found->key;
+	explicit_bzero(want.hash, sizeof(want.hash));
+	return found == NULL ? NULL : *found;
 }
 
 /* Whether it could be a key of the reference system. */

@@ -26,6 +26,14 @@ static const char output_schema[] = ",\"outputSchema\":{\"type\":\"object\","
     "{\"required\":[\"error_code\",\"message\",\"retry\"]}]}";
 
 static void
+member(struct buffer *b, const char *name, const char *value)
+{
+	(void)json_write_cstr(b, name);
+	(void)buffer_add_char(b, ':');
+	(void)json_write_cstr(b, value);
+}
+
+static void
 add_type(struct buffer *b, const struct param_conf *p)
 {
 	static const struct {
@@ -42,10 +50,10 @@ add_type(struct buffer *b, const struct param_conf *p)
 		[PARAM_ENUM] = { "string", NULL },
 	};
 
-	(void)json_write_member(b, "type", types[p->type].type);
+	member(b, "type", types[p->type].type);
 	if (types[p->type].format != NULL) {
 		(void)buffer_add_char(b, ',');
-		(void)json_write_member(b, "format", types[p->type].format);
+		member(b, "format", types[p->type].format);
 	}
 }
 
@@ -78,7 +86,7 @@ add_pattern(struct buffer *b, const struct param_conf *p)
 	(void)buffer_add_char(&whole, '\0');
 	(void)buffer_add_char(b, ',');
 	if (!whole.bad)
-		(void)json_write_member(b, "pattern", (const char *)whole.data);
+		member(b, "pattern", (const char *)whole.data);
 	buffer_free(&whole);
 }
 
@@ -90,7 +98,7 @@ add_param(struct buffer *b, const struct param_conf *p)
 	add_type(b, p);
 	if (p->description != NULL) {
 		(void)buffer_add_char(b, ',');
-		(void)json_write_member(b, "description", p->description);
+		member(b, "description", p->description);
 	}
 	if (p->type == PARAM_ENUM)
 		add_enum(b, p);
@@ -144,19 +152,19 @@ toolspec_render(const struct config *c, const struct tool_conf *t)
 	(void)c;
 	buffer_init(&b, FRAME_PAYLOAD_MAX / 2);
 	(void)buffer_add_char(&b, '{');
-	(void)json_write_member(&b, "name", t->name);
+	member(&b, "name", t->name);
 	if (t->title != NULL) {
 		(void)buffer_add_char(&b, ',');
-		(void)json_write_member(&b, "title", t->title);
+		member(&b, "title", t->title);
 	}
 	(void)buffer_add_char(&b, ',');
-	(void)json_write_member(&b, "description", t->description);
+	member(&b, "description", t->description);
 	(void)buffer_add_char(&b, ',');
 	add_input(&b, t);
 	(void)buffer_add_cstr(&b, output_schema);
 	(void)buffer_add_cstr(&b, ",\"annotations\":{");
 	if (t->title != NULL) {
-		(void)json_write_member(&b, "title", t->title);
+		member(&b, "title", t->title);
 		(void)buffer_add_char(&b, ',');
 	}
 	(void)buffer_add_cstr(&b, t->writes ?
