@@ -17,7 +17,13 @@
 static uint8_t pepper[KEY_LEN];
 static struct api_key *keys;	/* sorted by id */
 static size_t nkeys;
-static struct api_key **legacy;	/* those of them without an id, by hash */
+
+/* Those of them without an id, sorted by hash. */
+struct hashed {
+	const uint8_t	*hash;
+	struct api_key	*key;
+};
+static struct hashed *legacy;
 static size_t nlegacy;
 
 static int
@@ -196,9 +202,9 @@ carry_over(struct api_key *to, const struct api_key *from)
 static int
 by_hash(const void *a, const void *b)
 {
-	const struct api_key *const *ka = a, *const *kb = b;
+	const struct hashed *ha = a, *hb = b;
 
-	return memcmp((*ka)->hash, (*kb)->hash, DIGEST_LEN);
+	return memcmp(ha->hash, hb->hash, DIGEST_LEN);
 }
 
 /*
@@ -223,8 +229,10 @@ index_legacy(struct api_key *list, size_t n)
 		return;
 	}
 	for (i = j = 0; i < n; i++)
-		if (list[i].legacy)
-			legacy[j++] = &list[i];
+		if (list[i].legacy) {
+			legacy[j].hash = list[i].hash;
+			legacy[j++].key = &list[i];
+		}
 	qsort(legacy, found, sizeof(*legacy), by_hash);
 	for (i = 0; i < found; i = j) {
 		for (j = i + 1; j < found &&
@@ -235,8 +243,8 @@ index_legacy(struct api_key *list, size_t n)
 		else
 			log_warn("key file: the hash of id %.*s stands %zu "
 			    "times: it grants nothing",
-			    (int)legacy[i]->identity.key_id.len,
-			    legacy[i]->identity.key_id.ptr, j - i);
+			    (int)legacy[i].key->identity.key_id.len,
+			    legacy[i].key->identity.key_id.ptr, j - i);
 	}
 }
 
@@ -285,16 +293,17 @@ apikey_at(size_t i)
 static struct api_key *
 find_legacy(struct slice text)
 {
-	struct api_key want, *key = &want, **found;
+	uint8_t hash[DIGEST_LEN];
+	struct hashed want = { hash, NULL }, *found;
 
 	if (nlegacy == 0)
 		return NULL;
-	key_hash_legacy(pepper, text, want.hash);
-	found = bsearch(&key, legacy, nlegacy, sizeof(*legacy), by_hash);
-	if (found != NULL && !digest_equal((*found)->hash, want.hash))
+	key_hash_legacy(pepper, text, hash);
+	found = bsearch(&want, legacy, nlegacy, sizeof(*legacy), by_hash);
+	if (found != NULL && !digest_equal(found->hash, hash))
 		found = NULL;
-	explicit_bzero(want.hash, sizeof(want.hash));
-	return found == NULL ? NULL : *found;
+	explicit_bzero(hash, sizeof(hash));
+	return found == NULL ? NULL : found->key;
 }
 
 /* Whether it could be a key of the reference system. */

@@ -92,6 +92,7 @@ void	keycare_loaded(void);
 /* The end: what was used is told now. */
 void	keycare_hurry(void);
 void	keycare_status(struct buffer *);
+void	keycare_stats(struct buffer *);
 
 /* keydiff.c: tells the trail what differs; both sorted by id.  first: there
  * is nothing to compare with. */

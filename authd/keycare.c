@@ -11,6 +11,7 @@
 
 #include "../common/compat.h"
 #include "../common/log.h"
+#include "../common/stats.h"
 #include "authd.h"
 
 #define DAY_S	86400
@@ -151,34 +152,59 @@ keycare_loaded(void)
 		evtimer_add(day_timer, &day);
 }
 
+struct tally {
+	size_t			 soon, expired, revoked, legacy;
+	const struct api_key	*next;	/* of those that end soon */
+};
+
+static void
+count_keys(struct tally *t)
+{
+	int64_t now = (int64_t)(wall_us() / 1000000);
+	const struct api_key *k;
+	size_t i;
+
+	memset(t, 0, sizeof(*t));
+	for (i = 0; (k = apikey_at(i)) != NULL; i++) {
+		t->revoked += k->revoked != 0;
+		if (k->revoked)
+			continue;
+		t->legacy += k->legacy != 0;
+		t->expired += k->expires != 0 && k->expires <= now;
+		if (!ends_soon(k, now))
+			continue;
+		t->soon++;
+		if (t->next == NULL || k->expires < t->next->expires)
+			t->next = k;
+	}
+}
+
+void
+keycare_stats(struct buffer *b)
+{
+	struct tally t;
+
+	count_keys(&t);
+	put_stat(b, STAT_KEYS_EXPIRING, t.soon);
+	put_stat(b, STAT_KEYS_EXPIRED, t.expired);
+	put_stat(b, STAT_KEYS_LEGACY, t.legacy);
+}
+
 void
 keycare_status(struct buffer *b)
 {
-	int64_t now = (int64_t)(wall_us() / 1000000);
-	const struct api_key *k, *next = NULL;
-	size_t i, soon = 0, expired = 0, revoked = 0, old = 0;
 	char when[KEY_DATE_LEN + 1];
+	struct tally t;
 
-	for (i = 0; (k = apikey_at(i)) != NULL; i++) {
-		revoked += k->revoked != 0;
-		if (k->revoked)
-			continue;
-		old += k->legacy != 0;
-		expired += k->expires != 0 && k->expires <= now;
-		if (!ends_soon(k, now))
-			continue;
-		soon++;
-		if (next == NULL || k->expires < next->expires)
-			next = k;
-	}
+	count_keys(&t);
 	(void)buffer_printf(b, "keys revoked %zu, expired %zu, legacy %zu, "
-	    "expiring within %d days %zu", revoked, expired, old,
-	    KEY_EXPIRING_S / DAY_S, soon);
-	if (next != NULL) {
-		key_date_text(next->expires, when);
+	    "expiring within %d days %zu", t.revoked, t.expired, t.legacy,
+	    KEY_EXPIRING_S / DAY_S, t.soon);
+	if (t.next != NULL) {
+		key_date_text(t.next->expires, when);
 		(void)buffer_printf(b, ", the next %.*s at %s",
-		    (int)next->identity.key_id.len, next->identity.key_id.ptr,
-		    when);
+		    (int)t.next->identity.key_id.len,
+		    t.next->identity.key_id.ptr, when);
 	}
 	(void)buffer_add_char(b, '\n');
 }

@@ -491,6 +491,49 @@ handle_one(struct channel *ch)
 	return rc == -1 ? -1 : 1;
 }
 
+/* Copies what stands at an offset of what is kept and, behind it, peeked. */
+static void
+look_at(const struct channel *ch, size_t kept, const unsigned char *peeked,
+    size_t at, unsigned char *to, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++, at++)
+		to[i] = at < kept ? ch->in.data[ch->in_at + at] :
+		    peeked[at - kept];
+}
+
+int
+channel_has(struct channel *ch, uint16_t type, uint64_t id)
+{
+	static unsigned char peeked[READ_CHUNK];
+	unsigned char raw[HEADER_LEN];
+	struct frame_header h;
+	size_t kept = ch->in.len - ch->in_at, at = 0, have;
+	int found = 0;
+	ssize_t n;
+
+	if (ch->dead || ch->accept_fds)
+		return 0;
+	n = recv(ch->fd, peeked, sizeof(peeked), MSG_PEEK);
+	have = kept + (n > 0 ? (size_t)n : 0);
+	while (at < have && have - at >= HEADER_LEN) {
+		look_at(ch, kept, peeked, at, raw, sizeof(raw));
+		memcpy(&h, raw, sizeof(h));
+		if (!header_ok(&h, 0))
+			break;
+		if (h.type == type && h.id == id) {
+			found = 1;
+			break;
+		}
+		at += HEADER_LEN + h.length;
+	}
+	/* A body may be in it; it is read again when its turn comes. */
+	if (n > 0)
+		explicit_bzero(peeked, (size_t)n);
+	return found;
+}
+
 static void
 handle_all(struct channel *ch)
 {

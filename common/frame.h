@@ -106,6 +106,12 @@ void	 channel_resume(struct channel *);
 void	 channel_urgent(struct channel *);
 /* Secrets pass here: what was sent or handled is cleared from memory. */
 void	 channel_secret(struct channel *);
+/*
+ * Whether a frame of that type and id is among the next that wait to be
+ * handled: for who works long and cannot go back to the loop.  It is left
+ * where it is; what stands behind more than READ_CHUNK bytes is not seen.
+ */
+int	 channel_has(struct channel *, uint16_t type, uint64_t id);
 /* Handles what has arrived already, without waiting for the loop. */
 void	 channel_drain(struct channel *);
 /*

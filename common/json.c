@@ -745,3 +745,11 @@ json_write_cstr(struct buffer *b, const char *s)
 {
 	return json_write_string(b, s, strlen(s));
 }
+
+int
+json_write_member(struct buffer *b, const char *name, const char *value)
+{
+	(void)json_write_cstr(b, name);
+	(void)buffer_add_char(b, ':');
+	return json_write_cstr(b, value);
+}

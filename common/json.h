@@ -87,5 +87,7 @@ int	json_real(const struct json *, uint32_t node, double *);
 /* Appends "..." with what must be escaped escaped; invalid UTF-8 as U+FFFD. */
 int	json_write_string(struct buffer *, const char *, size_t);
 int	json_write_cstr(struct buffer *, const char *);
+/* "name":"value" */
+int	json_write_member(struct buffer *, const char *name, const char *value);
 
 #endif

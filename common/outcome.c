@@ -39,6 +39,8 @@ static const struct {
 	[OUTCOME_UNKNOWN] = { "unknown", 200, 0, "The outcome is not known." },
 	[OUTCOME_SUPERSEDED] = { "superseded", 200, 0,
 	    "The request was decided again." },
+	[OUTCOME_CANCELLED] = { "cancelled", 200, 1,
+	    "The call was given up before it was answered." },
 };
 
 static const char *const reasons[REASON_MAX] = {
@@ -95,6 +97,7 @@ static const char *const reasons[REASON_MAX] = {
 	[REASON_NO_KEYS_YET] = "no_keys_yet",
 	[REASON_OVER_TOOL_RATE] = "over_tool_rate",
 	[REASON_OVER_IN_FLIGHT] = "over_in_flight",
+	[REASON_CANCELLED] = "cancelled",
 };
 
 const char *

@@ -18,6 +18,7 @@ enum outcome {
 	OUTCOME_BAD_REQUEST,	/* refused before or at JSON-RPC dispatch: 4xx */
 	OUTCOME_UNKNOWN,	/* audit only: no outcome came */
 	OUTCOME_SUPERSEDED,	/* audit only: asked again after authd's restart */
+	OUTCOME_CANCELLED,	/* audit only: the client went before its answer */
 	OUTCOME_MAX
 };
 
@@ -76,6 +77,7 @@ enum reason {
 	REASON_NO_KEYS_YET,		/* the issuer's keys were never fetched */
 	REASON_OVER_TOOL_RATE,		/* the caller's rate for this tool */
 	REASON_OVER_IN_FLIGHT,		/* too many of his calls are under way */
+	REASON_CANCELLED,		/* the client closed its stream */
 	REASON_MAX
 };
 

@@ -378,7 +378,7 @@ set_defaults(struct config *c)
 	if (c->http_path == NULL)
 		c->http_path = need(strdup("/mcp"));
 	if (c->control == NULL)
-		c->control = need(strdup("/var/run/pontifexd.sock"));
+		c->control = need(strdup(CONTROL_SOCKET));
 	if (c->listeners == 0)
 		c->listeners = DEFAULT_LISTENERS;
 	if (c->handlers == 0)
@@ -393,17 +393,6 @@ set_defaults(struct config *c)
 	c->audit.node = need(strdup(node));
 }
 
-/* A key for nothing is a line that its writer takes to be in force. */
-static void
-check_redis(const struct config *c)
-{
-	const struct secret_ref *key = &c->redis.key;
-
-	if (key->origin != SECRET_UNSET && c->redis.url.origin == SECRET_UNSET)
-		config_error_at(key->file, key->line, "redis key is given, "
-		    "but no redis");
-}
-
 void
 config_check(struct config *c)
 {
@@ -412,7 +401,6 @@ config_check(struct config *c)
 	check_present(c);
 	set_defaults(c);
 	issuers_check(c);
-	check_redis(c);
 	check_sources(c);
 	TAILQ_FOREACH(t, &c->tools, entry)
 		check_tool(c, t);

@@ -181,12 +181,6 @@ struct auth_conf {
 	uint32_t		 nissuers;
 };
 
-struct redis_conf {
-	struct secret_ref	 url;		/* origin SECRET_UNSET: no Redis */
-	char			*ca;		/* absolute path, NULL: the system's */
-	struct secret_ref	 key;		/* of what is kept there */
-};
-
 struct config {
 	char			*path;		/* absolute, of the main file */
 	char			*namespace;
@@ -206,7 +200,6 @@ struct config {
 	int			 sandbox_required;	/* whole, or no start */
 	struct auth_conf	 auth;
 	struct audit_conf	 audit;
-	struct redis_conf	 redis;
 	TAILQ_HEAD(, source_conf) sources;
 	uint32_t		 nsources;
 	TAILQ_HEAD(, tool_conf)	 tools;
@@ -215,6 +208,9 @@ struct config {
 	struct text_list	 not_in_force;
 	char			 digest[2 * DIGEST_LEN + 1];	/* of all files read */
 };
+
+/* Where pontifexctl asks, unless the configuration says another place. */
+#define CONTROL_SOCKET	"/var/run/pontifexd/control.sock"
 
 #define DEFAULT_LISTENERS		1
 #define DEFAULT_HANDLERS		2

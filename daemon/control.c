@@ -216,14 +216,33 @@ clear_leftover(const struct sockaddr_un *sun)
 	return unlink(sun->sun_path);
 }
 
+/*
+ * Made as root's, for the group of the listener's user: by being of that group
+ * for the moment, since a service manager may keep chown(2) from us.
+ */
+static int
+bind_for_group(const struct sockaddr_un *sun)
+{
+	gid_t gid = getegid();
+	mode_t mask;
+	int rc;
+
+	if (parent.drop && setegid(parent.gid[ROLE_LISTENER]) == -1)
+		return -1;
+	mask = umask(0117);
+	rc = bind(listening, (const struct sockaddr *)sun, sizeof(*sun));
+	umask(mask);
+	if (parent.drop && setegid(gid) == -1)
+		fatal_errno("cannot be of our own group again");
+	return rc;
+}
+
 int
 control_open(void)
 {
 	const char *path = parent.config->control;
 	struct sockaddr_un sun;
 	char dir[PATH_LEN_MAX];
-	mode_t mask;
-	int rc;
 
 	memset(&sun, 0, sizeof(sun));
 	sun.sun_family = AF_UNIX;
@@ -248,10 +267,7 @@ control_open(void)
 		log_errno("control socket");
 		return -1;
 	}
-	mask = umask(0177);
-	rc = bind(listening, (struct sockaddr *)&sun, sizeof(sun));
-	umask(mask);
-	if (rc == -1 || listen(listening, CLIENTS_MAX) == -1 ||
+	if (bind_for_group(&sun) == -1 || listen(listening, CLIENTS_MAX) == -1 ||
 	    (accepting = event_new(parent.base, listening,
 	    EV_READ | EV_PERSIST, on_accept, NULL)) == NULL ||
 	    event_add(accepting, NULL) == -1) {

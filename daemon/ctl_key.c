@@ -306,20 +306,12 @@ static int
 key_revoke(int argc, char **argv)
 {
 	static struct key_entry entry;
-	const char *path = KEYFILE_DEFAULT;
+	const char *path;
 	struct keyfile k;
 	struct buffer b;
-	int ch, json = 0, rc = CTL_FAILED;
+	int json, rc = CTL_FAILED;
 
-	while ((ch = getopt(argc, argv, "F:j")) != -1) {
-		if (ch == 'F')
-			path = optarg;
-		else if (ch == 'j')
-			json = 1;
-		else
-			return CTL_USAGE;
-	}
-	if (optind + 1 != argc) {
+	if (key_options(argc, argv, &path, &json) != 1) {
 		fprintf(stderr,
 		    "usage: pontifexctl key revoke [-j] [-F keyfile] id\n");
 		return CTL_USAGE;

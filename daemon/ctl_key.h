@@ -61,6 +61,8 @@ int	key_list(int argc, char **argv);
 int	key_import(int argc, char **argv);
 
 /* ctl_keyshow.c */
+/* -F and -j; returns how many words are behind them, -1: wrong usage. */
+int	key_options(int argc, char **argv, const char **path, int *json);
 /* The members of a key's JSON object, without braces. */
 void	key_json(struct buffer *, const struct key_entry *);
 /* Prints {…} and a newline; b holds what stands between.  An exit code. */

@@ -28,14 +28,6 @@ state_of(const struct key_entry *e)
 }
 
 static void
-member(struct buffer *b, const char *name, const char *value)
-{
-	(void)json_write_cstr(b, name);
-	(void)buffer_add_char(b, ':');
-	(void)json_write_cstr(b, value);
-}
-
-static void
 date_member(struct buffer *b, const char *name, int64_t when)
 {
 	char date[KEY_DATE_LEN + 1];
@@ -45,7 +37,7 @@ date_member(struct buffer *b, const char *name, int64_t when)
 		return;
 	}
 	key_date_text(when, date);
-	member(b, name, date);
+	(void)json_write_member(b, name, date);
 }
 
 void
@@ -53,14 +45,14 @@ key_json(struct buffer *b, const struct key_entry *e)
 {
 	uint32_t i;
 
-	member(b, "id", e->id);
+	(void)json_write_member(b, "id", e->id);
 	(void)buffer_add_char(b, ',');
-	member(b, "state", state_of(e));
+	(void)json_write_member(b, "state", state_of(e));
 	(void)buffer_printf(b, ",\"legacy\":%s,",
 	    e->legacy ? "true" : "false");
-	member(b, "owner", e->owner);
+	(void)json_write_member(b, "owner", e->owner);
 	(void)buffer_add_char(b, ',');
-	member(b, "label", e->label);
+	(void)json_write_member(b, "label", e->label);
 	if (e->rate == 0)
 		(void)buffer_add_cstr(b, ",\"per_minute\":null,");
 	else
@@ -76,7 +68,7 @@ key_json(struct buffer *b, const struct key_entry *e)
 	for (i = 0; i < e->nattributes; i++) {
 		if (i > 0)
 			(void)buffer_add_char(b, ',');
-		member(b, e->attribute[i].name, e->attribute[i].value);
+		(void)json_write_member(b, e->attribute[i].name, e->attribute[i].value);
 	}
 	(void)buffer_add_char(b, '}');
 }
@@ -160,22 +152,32 @@ print_all(const struct keyfile *k, const struct lastuse_list *used, int json)
 }
 
 int
-key_list(int argc, char **argv)
+key_options(int argc, char **argv, const char **path, int *json)
 {
-	const char *path = KEYFILE_DEFAULT;
-	struct lastuse_list used = { NULL, 0 };
-	struct keyfile k;
-	int ch, json = 0, rc = CTL_FAILED;
+	int ch;
 
+	*path = KEYFILE_DEFAULT;
+	*json = 0;
 	while ((ch = getopt(argc, argv, "F:j")) != -1) {
 		if (ch == 'F')
-			path = optarg;
+			*path = optarg;
 		else if (ch == 'j')
-			json = 1;
+			*json = 1;
 		else
-			return CTL_USAGE;
+			return -1;
 	}
-	if (optind != argc) {
+	return argc - optind;
+}
+
+int
+key_list(int argc, char **argv)
+{
+	struct lastuse_list used = { NULL, 0 };
+	const char *path;
+	struct keyfile k;
+	int json, rc = CTL_FAILED;
+
+	if (key_options(argc, argv, &path, &json) != 0) {
 		fprintf(stderr,
 		    "usage: pontifexctl key list [-j] [-F keyfile]\n");
 		return CTL_USAGE;

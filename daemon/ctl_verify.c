@@ -334,11 +334,11 @@ say_key(const struct verify *v)
 static void
 member(struct buffer *b, const char *name, const char *value)
 {
-	(void)buffer_printf(b, ",\"%s\":", name);
+	(void)buffer_add_char(b, ',');
 	if (value == NULL)
-		(void)buffer_add_cstr(b, "null");
+		(void)buffer_printf(b, "\"%s\":null", name);
 	else
-		(void)json_write_cstr(b, value);
+		(void)json_write_member(b, name, value);
 }
 
 static void
@@ -352,8 +352,8 @@ add_node(struct buffer *b, const struct chain *c)
 {
 	char hex[2 * PUBLIC_KEY_LEN + 1];
 
-	(void)buffer_add_cstr(b, "{\"node\":");
-	(void)json_write_cstr(b, c->node);
+	(void)buffer_add_char(b, '{');
+	(void)json_write_member(b, "node", c->node);
 	number(b, "first", c->first);
 	number(b, "last", c->seq);
 	number(b, "records", c->records);

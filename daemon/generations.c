@@ -3,9 +3,8 @@
 /*
  * A page of counters that all handlers share, one for each tool: whoever
  * ran a tool that writes counts up those whose results it made stale, and no
- * handler serves what it kept from before.  Behind the counters stands until
- * when results that other nodes keep are not believed, for those who could
- * not tell them.  The page holds no data and is never believed for more.
+ * handler serves what it kept from before.  It holds no data and is never
+ * believed for more than that.
  */
 
 #include <sys/mman.h>
@@ -48,15 +47,8 @@ generations_fd(void)
 void
 generations_advance(void)
 {
-	const struct tool_conf *t;
 	uint32_t i;
 
-	if (counters == NULL)
-		return;
-	for (i = 0; i < TOOLS_MAX; i++)
+	for (i = 0; counters != NULL && i < TOOLS_MAX; i++)
 		(void)atomic_fetch_add(&counters[i], 1);
-	TAILQ_FOREACH(t, &parent.config->tools, entry)
-		if (t->index < TOOLS_MAX)
-			atomic_store(&counters[TOOLS_MAX + t->index],
-			    now_ms() + t->cache_ms);
 }

@@ -15,9 +15,9 @@
 #include "../common/frame.h"
 #include "../common/log.h"
 #include "../common/message.h"
+#include "config.h"
 #include "ctl.h"
 
-#define SOCKET_DEFAULT	"/var/run/pontifexd.sock"
 #define ANSWER_SECONDS	10
 
 static int
@@ -114,7 +114,7 @@ set_log(const char *path, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	const char *path = SOCKET_DEFAULT;
+	const char *path = CONTROL_SOCKET;
 	int ch;
 
 	log_init("pontifexctl", 1, 0);

@@ -23,7 +23,9 @@
 #include "../pledge/sandbox.h"
 #include "parent.h"
 
+#ifndef CONFIG_DEFAULT		/* the build says what sysconfdir is */
 #define CONFIG_DEFAULT	"/etc/pontifexd/pontifex.conf"
+#endif
 #define SETTLE_MS	100	/* a key file that is being written settles */
 
 static struct event *settle;

@@ -26,14 +26,6 @@ static const char output_schema[] = ",\"outputSchema\":{\"type\":\"object\","
     "{\"required\":[\"error_code\",\"message\",\"retry\"]}]}";
 
 static void
-member(struct buffer *b, const char *name, const char *value)
-{
-	(void)json_write_cstr(b, name);
-	(void)buffer_add_char(b, ':');
-	(void)json_write_cstr(b, value);
-}
-
-static void
 add_type(struct buffer *b, const struct param_conf *p)
 {
 	static const struct {
@@ -50,10 +42,10 @@ add_type(struct buffer *b, const struct param_conf *p)
 		[PARAM_ENUM] = { "string", NULL },
 	};
 
-	member(b, "type", types[p->type].type);
+	(void)json_write_member(b, "type", types[p->type].type);
 	if (types[p->type].format != NULL) {
 		(void)buffer_add_char(b, ',');
-		member(b, "format", types[p->type].format);
+		(void)json_write_member(b, "format", types[p->type].format);
 	}
 }
 
@@ -86,7 +78,7 @@ add_pattern(struct buffer *b, const struct param_conf *p)
 	(void)buffer_add_char(&whole, '\0');
 	(void)buffer_add_char(b, ',');
 	if (!whole.bad)
-		member(b, "pattern", (const char *)whole.data);
+		(void)json_write_member(b, "pattern", (const char *)whole.data);
 	buffer_free(&whole);
 }
 
@@ -98,7 +90,7 @@ add_param(struct buffer *b, const struct param_conf *p)
 	add_type(b, p);
 	if (p->description != NULL) {
 		(void)buffer_add_char(b, ',');
-		member(b, "description", p->description);
+		(void)json_write_member(b, "description", p->description);
 	}
 	if (p->type == PARAM_ENUM)
 		add_enum(b, p);
@@ -152,19 +144,19 @@ toolspec_render(const struct config *c, const struct tool_conf *t)
 	(void)c;
 	buffer_init(&b, FRAME_PAYLOAD_MAX / 2);
 	(void)buffer_add_char(&b, '{');
-	member(&b, "name", t->name);
+	(void)json_write_member(&b, "name", t->name);
 	if (t->title != NULL) {
 		(void)buffer_add_char(&b, ',');
-		member(&b, "title", t->title);
+		(void)json_write_member(&b, "title", t->title);
 	}
 	(void)buffer_add_char(&b, ',');
-	member(&b, "description", t->description);
+	(void)json_write_member(&b, "description", t->description);
 	(void)buffer_add_char(&b, ',');
 	add_input(&b, t);
 	(void)buffer_add_cstr(&b, output_schema);
 	(void)buffer_add_cstr(&b, ",\"annotations\":{");
 	if (t->title != NULL) {
-		member(&b, "title", t->title);
+		(void)json_write_member(&b, "title", t->title);
 		(void)buffer_add_char(&b, ',');
 	}
 	(void)buffer_add_cstr(&b, t->writes ?

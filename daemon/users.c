@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -123,7 +122,10 @@ chroot_prepare(void)
 	return (parent.chroot_dir = strdup(made_dir)) == NULL ? -1 : 0;
 }
 
-/* The journal's folder: auditd's own, and nobody else may look in. */
+/*
+ * The journal's folder: auditd's own, and nobody else may look in, the parent
+ * neither where it has less than all of root's powers.
+ */
 static int
 journal_prepare(void)
 {
@@ -131,7 +133,6 @@ journal_prepare(void)
 	uid_t uid = parent.drop ? parent.uid[ROLE_AUDITD] : geteuid();
 	gid_t gid = parent.drop ? parent.gid[ROLE_AUDITD] : getegid();
 	struct stat st;
-	int fd, rc = -1;
 
 	if (mkdir(path, 0700) == -1) {
 		if (errno != EEXIST) {
@@ -139,30 +140,33 @@ journal_prepare(void)
 			return -1;
 		}
 	} else if (parent.drop && lchown(path, uid, gid) == -1) {
-		log_errno("journal %s: cannot be given to uid %u", path,
-		    (unsigned int)uid);
+		log_errno("journal %s: cannot be given to auditd: "
+		    "install -d -o %u -g %u -m 700 %s", path,
+		    (unsigned int)uid, (unsigned int)gid, path);
 		(void)rmdir(path);
 		return -1;
 	}
-	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-	    O_CLOEXEC)) == -1) {
+	if (lstat(path, &st) == -1) {
 		log_errno("journal %s", path);
 		return -1;
 	}
-	if (fstat(fd, &st) == -1)
-		log_errno("journal %s", path);
-	else if (st.st_uid != uid)
+	if (!S_ISDIR(st.st_mode)) {
+		log_warn("journal %s: not a folder", path);
+		return -1;
+	}
+	if (st.st_uid != uid) {
 		log_warn("journal %s: belongs to uid %u, not to auditd's %u: "
 		    "chown -R %u:%u %s", path, (unsigned int)st.st_uid,
 		    (unsigned int)uid, (unsigned int)uid, (unsigned int)gid,
 		    path);
-	else if ((st.st_mode & 077) != 0)
+		return -1;
+	}
+	if ((st.st_mode & 077) != 0) {
 		log_warn("journal %s: mode %04o lets others in: chmod 700 %s",
 		    path, (unsigned int)(st.st_mode & 07777), path);
-	else
-		rc = 0;
-	close(fd);
-	return rc;
+		return -1;
+	}
+	return 0;
 }
 
 int

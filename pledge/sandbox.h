@@ -46,6 +46,11 @@ void	sandbox_port(struct sandbox_needs *, uint16_t);
  */
 int	sandbox_enter(enum role, const struct sandbox_needs *);
 /*
+ * The same for another thread, which calls it before the process does: where
+ * confinement is a thread's own (Linux) it confines that one.
+ */
+int	sandbox_thread(enum role, const struct sandbox_needs *);
+/*
  * What this kernel lacks of the confinement that the roles have where it is
  * whole, in words for the operator; NULL: nothing.
  */

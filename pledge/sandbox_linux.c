@@ -498,6 +498,25 @@ sandbox_missing(char *buf, size_t size)
 	return buf;
 }
 
+/* What the kernel knows of each thread by itself. */
+int
+sandbox_thread(enum role role, const struct sandbox_needs *n)
+{
+	if (((1U << role) & ALL) == 0 || n == NULL) {
+		log_warn("sandbox: nothing says what %s may do",
+		    role_name(role));
+		return -1;
+	}
+	if (drop_capabilities() == -1)
+		return -1;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) {
+		log_errno("sandbox: no_new_privs");
+		return -1;
+	}
+	return enter_landlock(n) == -1 || enter_seccomp(role, n) == -1 ?
+	    -1 : 0;
+}
+
 int
 sandbox_enter(enum role role, const struct sandbox_needs *n)
 {
@@ -511,18 +530,7 @@ sandbox_enter(enum role role, const struct sandbox_needs *n)
 		set_limit(RLIMIT_CORE, 0);
 		return 0;
 	}
-	if (((1U << role) & ALL) == 0 || n == NULL) {
-		log_warn("sandbox: nothing says what %s may do",
-		    role_name(role));
-		return -1;
-	}
-	enter_limits(role, n);
-	if (drop_capabilities() == -1)
-		return -1;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) {
-		log_errno("sandbox: no_new_privs");
-		return -1;
-	}
-	return enter_landlock(n) == -1 || enter_seccomp(role, n) == -1 ?
-	    -1 : 0;
+	if (n != NULL)
+		enter_limits(role, n);
+	return sandbox_thread(role, n);
 }

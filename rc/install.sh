@@ -1,23 +1,34 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 #
-# What `make install' does, with BUILD DESTDIR SBINDIR LIBEXECDIR MANDIR
-# SYSCONFDIR in the environment.  Without DESTDIR, as root, it also makes the
-# users that the roles run as.  With DESTDIR (for a package) it makes no user
-# and changes no owner.  A configuration that is there is never touched.
+# What `make install' and `make uninstall' do, with their paths in the
+# environment.  Without DESTDIR, as root, the users that the roles run as and
+# the folders that belong to them are made, too.  With DESTDIR (for a package)
+# no user is made and no owner changed: sysusers.d(5) and tmpfiles.d(5) do that
+# where the package is installed.  A configuration that is there is never
+# touched; uninstall leaves it, the keys, the journal and the users.
 set -eu
 umask 022
 
-: "${BUILD:?}" "${SBINDIR:?}" "${LIBEXECDIR:?}" "${MANDIR:?}" "${SYSCONFDIR:?}"
+: "${BUILD:?}" "${SBINDIR:?}" "${LIBEXECDIR:?}" "${MANDIR:?}" "${SHAREDIR:?}" "${SYSCONFDIR:?}"
 DESTDIR=${DESTDIR:-}
-SHAREDIR=${SHAREDIR:-${MANDIR%/man}/pontifexd}
-UNITDIR=${UNITDIR:-${MANDIR%/share/man}/lib/systemd/system}
-STATEDIR=${STATEDIR:-/var/lib/pontifexd}
-USERS="_pontifexd _pontauth _pontwork _pontaudit _pontfetch"
+LIBDIR=${LIBDIR:-${SHAREDIR%/share/*}/lib}
+STATEDIR=/var/lib/pontifexd
+LOGDIR=/var/log/pontifexd
+users="_pontifexd _pontauth _pontwork _pontaudit _pontfetch"
 system=$(uname -s)
+action=${1:-install}
 cd "$(dirname "$0")/.."
 
+scratch=$(mktemp)
+trap 'rm -f "$scratch"' EXIT
+
+# What is named here is installed by install, and removed by uninstall.
 put() { # MODE FILE TARGET
+	if [ "$action" = uninstall ]; then
+		rm -f "$DESTDIR$3"
+		return
+	fi
 	mkdir -p "$DESTDIR$(dirname "$3")"
 	# Beside it first: what runs now keeps its file.
 	cp "$2" "$DESTDIR$3.new"
@@ -25,14 +36,49 @@ put() { # MODE FILE TARGET
 	mv -f "$DESTDIR$3.new" "$DESTDIR$3"
 }
 
-filled() { # FILE: with the paths of this installation
-	sed -e "s,@SBINDIR@,$SBINDIR,g" -e "s,@SYSCONFDIR@,$SYSCONFDIR,g" \
-	    -e "s,@STATEDIR@,$STATEDIR,g" "$1" >"$scratch"
+put_filled() { # MODE FILE TARGET: with the paths of this installation
+	sed -e "s,@SBINDIR@,$SBINDIR,g" -e "s,@LIBEXECDIR@,$LIBEXECDIR,g" \
+	    -e "s,@SYSCONFDIR@,$SYSCONFDIR,g" -e "s,@STATEDIR@,$STATEDIR,g" \
+	    -e "s,@LOGDIR@,$LOGDIR,g" "$2" >"$scratch"
+	put "$1" "$scratch" "$3"
 }
 
-folder() { # MODE PATH
-	[ -d "$DESTDIR$2" ] || mkdir -p "$DESTDIR$2"
+put_page() { # FILE: a manual page, which names the usual paths
+	section=${1##*.}
+	sed -e "s,/etc/pontifexd,$SYSCONFDIR,g" \
+	    -e "s,/usr/local/libexec/pontifexd,$LIBEXECDIR,g" "$1" >"$scratch"
+	put 644 "$scratch" "$MANDIR/man$section/$(basename "$1")"
+}
+
+everything() {
+	for program in pontifexd pontifexctl; do
+		put 755 "$BUILD/$program" "$SBINDIR/$program"
+	done
+	for role in listener handler authd auditd fetcher; do
+		put 755 "$BUILD/libexec/$role" "$LIBEXECDIR/$role"
+	done
+	for page in docs/*.[58]; do
+		put_page "$page"
+	done
+	put 644 auditd/schema.sql "$SHAREDIR/schema.sql"
+	for file in auditd/schema/*.sql; do
+		put 644 "$file" "$SHAREDIR/schema/$(basename "$file")"
+	done
+	put 644 rc/pontifex.conf "$SHAREDIR/pontifex.conf"
+	if [ "$system" = OpenBSD ]; then
+		put_filled 755 rc/pontifexd.rc /etc/rc.d/pontifexd
+		return
+	fi
+	put_filled 644 rc/pontifexd.service "$LIBDIR/systemd/system/pontifexd.service"
+	put_filled 644 rc/pontifexd.sysusers "$LIBDIR/sysusers.d/pontifexd.conf"
+	put_filled 644 rc/pontifexd.tmpfiles "$LIBDIR/tmpfiles.d/pontifexd.conf"
+	put_filled 644 rc/pontifexd.logrotate "$(dirname "$SYSCONFDIR")/logrotate.d/pontifexd"
+}
+
+folder() { # MODE PATH [OWNER]
+	mkdir -p "$DESTDIR$2"
 	chmod "$1" "$DESTDIR$2"
+	[ -z "${3:-}" ] || chown "$3" "$DESTDIR$2"
 }
 
 make_user() { # NAME
@@ -41,7 +87,7 @@ make_user() { # NAME
 	case $system in
 	OpenBSD)
 		groupinfo -e "$1" || groupadd "$1"
-		useradd -g "$1" -c "pontifexd" -d /var/empty \
+		useradd -g "$1" -L daemon -c pontifexd -d /var/empty \
 		    -s /sbin/nologin "$1" ;;
 	*)
 		useradd --system --user-group --no-create-home \
@@ -50,52 +96,48 @@ make_user() { # NAME
 	esac
 }
 
-scratch=$(mktemp)
-trap 'rm -f "$scratch"' EXIT
+install_all() {
+	everything
+	if [ -e "$DESTDIR$SYSCONFDIR/pontifex.conf" ]; then
+		echo "$SYSCONFDIR/pontifex.conf is there and stays; the annotated one is $SHAREDIR/pontifex.conf"
+	else
+		folder 755 "$SYSCONFDIR"
+		put 600 rc/pontifex.conf "$SYSCONFDIR/pontifex.conf"
+	fi
+	if [ -n "$DESTDIR" ]; then
+		folder 755 "$STATEDIR"
+		folder 555 "$STATEDIR/empty"
+	elif [ "$(id -u)" -eq 0 ]; then
+		for user in $users; do
+			make_user "$user"
+		done
+		folder 755 "$STATEDIR" 0:0
+		folder 555 "$STATEDIR/empty" 0:0
+		folder 700 "$STATEDIR/audit" _pontaudit:_pontaudit
+		folder 750 "$LOGDIR" _pontaudit:_pontaudit
+	else
+		echo "not root: the users $users and the folders of $STATEDIR are still to be made, as root" >&2
+	fi
+	echo "installed: $DESTDIR$SBINDIR/pontifexd; configuration: $SYSCONFDIR/pontifex.conf"
+}
 
-for program in pontifexd pontifexctl; do
-	put 755 "$BUILD/$program" "$SBINDIR/$program"
-done
-for program in "$BUILD"/libexec/*; do
-	put 755 "$program" "$LIBEXECDIR/$(basename "$program")"
-done
-for page in docs/*.[58]; do
-	[ -f "$page" ] || continue
-	section=${page##*.}
-	put 644 "$page" "$MANDIR/man$section/$(basename "$page")"
-done
-put 644 auditd/schema.sql "$SHAREDIR/schema.sql"
-for file in auditd/schema/*.sql; do
-	put 644 "$file" "$SHAREDIR/schema/$(basename "$file")"
-done
-
-if [ ! -f rc/pontifex.conf ]; then
-	echo 'rc/pontifex.conf, the annotated configuration, is not there: write one by pontifex.conf(5)' >&2
-elif [ -e "$DESTDIR$SYSCONFDIR/pontifex.conf" ]; then
-	put 644 rc/pontifex.conf "$SHAREDIR/pontifex.conf"
-	echo "$SYSCONFDIR/pontifex.conf is there and stays; the annotated one is $SHAREDIR/pontifex.conf"
-else
-	put 644 rc/pontifex.conf "$SHAREDIR/pontifex.conf"
-	put 600 rc/pontifex.conf "$SYSCONFDIR/pontifex.conf"
-fi
-
-if [ "$system" = OpenBSD ]; then
-	filled rc/pontifexd.rc
-	put 755 "$scratch" /etc/rc.d/pontifexd
-else
-	filled rc/pontifexd.service
-	put 644 "$scratch" "$UNITDIR/pontifexd.service"
-fi
-
-folder 755 "$STATEDIR"
-folder 555 "$STATEDIR/empty"
-
-if [ -z "$DESTDIR" ] && [ "$(id -u)" -eq 0 ]; then
-	for user in $USERS; do
-		make_user "$user"
+uninstall_all() {
+	everything
+	for path in "$LIBEXECDIR" "$SHAREDIR/schema" "$SHAREDIR"; do
+		rmdir "$DESTDIR$path" 2>/dev/null || :
 	done
-	chown 0:0 "$STATEDIR" "$STATEDIR/empty"
-elif [ -z "$DESTDIR" ]; then
-	echo "not root: make these users as root: $USERS" >&2
-fi
-echo "installed: $DESTDIR$SBINDIR/pontifexd; configuration: $SYSCONFDIR/pontifex.conf"
+	# Empty, unless somebody put something there.
+	rmdir "$DESTDIR$STATEDIR/empty" 2>/dev/null || :
+	echo "removed: $DESTDIR$SBINDIR/pontifexd and what came with it"
+	for path in "$SYSCONFDIR" "$STATEDIR" "$LOGDIR"; do
+		[ ! -d "$DESTDIR$path" ] || echo "left: $DESTDIR$path"
+	done
+	[ -n "$DESTDIR" ] || ! id _pontifexd >/dev/null 2>&1 || echo "left: the users $users"
+	echo 'What is left is configuration, keys, the audit journal and data: yours to keep or to remove.'
+}
+
+case $action in
+install) install_all ;;
+uninstall) uninstall_all ;;
+*) echo 'usage: install.sh [install|uninstall]' >&2; exit 2 ;;
+esac

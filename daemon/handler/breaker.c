@@ -111,6 +111,7 @@ source_judge(struct source *s, const struct call *c)
 			break;
 		/* FALLTHROUGH */
 	case OUTCOME_OVERLOADED:
+	case OUTCOME_CANCELLED:
 		/* No word on its health: another call may probe. */
 		if (b->state == BREAKER_HALF_OPEN) {
 			b->state = BREAKER_OPEN;

@@ -18,7 +18,6 @@
 #include "../../common/stats.h"
 #include "../../common/wire.h"
 #include "cache.h"
-#include "redis_cache.h"
 #include "source.h"
 
 #define KEY_BYTES_MAX	(2 * BODY_MAX + TICKET_MAX + 4096)
@@ -32,7 +31,6 @@ struct entry {
 	const struct tool	*tool;
 	const struct source	*source;	/* that answered */
 	uint64_t		 generation;	/* when it was asked */
-	struct generation	 word;		/* … that Redis had then */
 	uint64_t		 expires_ms;
 	struct call		*asking;	/* NULL: it has been answered */
 	struct waiters		 waiters;
@@ -84,22 +82,6 @@ static uint64_t
 generation_of(const struct tool *t)
 {
 	return generations == NULL ? 0 : atomic_load(&generations[t->index]);
-}
-
-/* A clock that all processes of this machine share. */
-static int
-is_barred(const struct tool *t)
-{
-	return generations != NULL &&
-	    now_ms() < atomic_load(&generations[TOOLS_MAX + t->index]);
-}
-
-void
-cache_bar(const struct tool *t)
-{
-	if (generations != NULL)
-		atomic_store(&generations[TOOLS_MAX + t->index],
-		    now_ms() + t->cache_ms);
 }
 
 /* What the call wrote, or may have written, is there for all from now on. */
@@ -247,88 +229,31 @@ make_key(const struct call *c, uint8_t key[DIGEST_LEN])
 
 /* 0, or -1: no memory. */
 static int
-give(struct call *c, const struct shared_value *v)
+take_result(struct call *c, const struct entry *e)
 {
 	buffer_clear(&c->structured);
-	if (buffer_add_slice(&c->structured, v->data) == -1) {
+	if (buffer_add(&c->structured, e->data, e->len) == -1) {
 		buffer_clear(&c->structured);
 		return -1;
 	}
-	c->rows = v->rows;
-	c->bytes = v->bytes;
-	c->truncated = v->truncated;
+	c->rows = e->rows;
+	c->bytes = e->bytes;
+	c->truncated = e->truncated;
 	c->cache_hit = 1;
-	c->kept_from = v->source;
+	c->kept_from = e->source;
 	return 0;
 }
 
 static int
-take_result(struct call *c, const struct entry *e)
+wait_for(struct entry *e, struct call *c)
 {
-	struct shared_value v = { .source = e->source, .rows = e->rows,
-	    .bytes = e->bytes, .truncated = e->truncated,
-	    .data = { (const char *)e->data, e->len } };
-
-	return give(c, &v);
-}
-
-/* Puts a value into its entry; 0, or -1: it is not kept. */
-static int
-fill(struct entry *e, const struct shared_value *v)
-{
-	size_t len = v->data.len;
-
-	if (len > CACHE_ENTRY_MAX)
-		return -1;
-	make_room(len);
-	if (used + len > CACHE_BYTES_MAX || (e->data = malloc(len)) == NULL)
-		return -1;
-	memcpy(e->data, v->data.ptr, len);
-	e->len = len;
-	used += len;
-	e->rows = v->rows;
-	e->bytes = v->bytes;
-	e->truncated = v->truncated;
-	e->source = v->source;
-	e->expires_ms = now_ms() + v->left_ms;
-	return 0;
-}
-
-static int
-same_word(const struct generation *a, const struct generation *b)
-{
-	return a->known && b->known && strcmp(a->word, b->word) == 0;
-}
-
-/* What was asked before a write is not for whoever comes after it. */
-static int
-wait_for(struct entry *e, struct call *c, const struct generation *now)
-{
-	if (e->nwaiters >= CACHE_WAITERS_MAX ||
-	    e->generation != generation_of(c->tool) ||
-	    (now != NULL && e->word.known && !same_word(&e->word, now)))
+	if (e->nwaiters >= CACHE_WAITERS_MAX)
 		return -1;
 	e->nwaiters++;
 	c->waits_for = e;
 	TAILQ_INSERT_TAIL(&e->waiters, c, queue_entry);
 	shared++;
 	return 0;
-}
-
-/* Whether Redis is there and what it has of the tool may be believed. */
-static int
-may_ask(const struct tool *t)
-{
-	return redis_cache_serves(t) && !is_barred(t);
-}
-
-static enum cache_answer
-hit(struct call *c, struct entry *e)
-{
-	TAILQ_REMOVE(&list, e, entry);
-	TAILQ_INSERT_HEAD(&list, e, entry);
-	hits++;
-	return take_result(c, e) == 0 ? CACHE_HIT : CACHE_MISS;
 }
 
 enum cache_answer
@@ -338,53 +263,66 @@ cache_begin(struct call *c)
 
 	if (c->tool->cache_ms == 0 || make_key(c, wanted.key) == -1)
 		return CACHE_MISS;
-	e = RB_FIND(entry_tree, &tree, &wanted);
-	if (e != NULL && e->asking != NULL)
-		return wait_for(e, c, NULL) == 0 ? CACHE_WAIT : CACHE_MISS;
-	if (e != NULL && is_fresh(e)) {
-		/* Another node may have written since. */
-		if (c->tool->invalidated && may_ask(c->tool) &&
-		    redis_cache_ask(c, e->key, &e->word))
+	if ((e = RB_FIND(entry_tree, &tree, &wanted)) != NULL) {
+		if (e->asking != NULL) {
+			/* What was asked before a write is not for us. */
+			if (e->generation != generation_of(c->tool) ||
+			    wait_for(e, c) == -1)
+				return CACHE_MISS;
 			return CACHE_WAIT;
-		return hit(c, e);
-	}
-	if (e != NULL)
+		}
+		if (is_fresh(e) && take_result(c, e) == 0) {
+			TAILQ_REMOVE(&list, e, entry);
+			TAILQ_INSERT_HEAD(&list, e, entry);
+			hits++;
+			return CACHE_HIT;
+		}
 		entry_free(e);
+	}
 	misses++;
 	c->fills = entry_new(c, wanted.key);
-	if (c->fills != NULL && may_ask(c->tool) &&
-	    redis_cache_ask(c, wanted.key, NULL))
-		return CACHE_WAIT;
 	return CACHE_MISS;
 }
 
-void
+struct call *
 cache_leave(struct call *c)
 {
 	struct entry *e = c->waits_for;
 
 	if (e == NULL)
-		return;
+		return NULL;
 	TAILQ_REMOVE(&e->waiters, c, queue_entry);
 	e->nwaiters--;
 	c->waits_for = NULL;
+	return e->nwaiters == 0 ? e->asking : NULL;
+}
+
+int
+cache_awaited(const struct call *c)
+{
+	return c->fills != NULL && c->fills->nwaiters > 0;
 }
 
 /* 0, or -1: it is not kept. */
 static int
 keep(struct entry *e, const struct call *c)
 {
-	struct shared_value v = { .source = c->source, .rows = c->rows,
-	    .bytes = c->bytes, .truncated = c->truncated,
-	    .left_ms = e->tool->cache_ms,
-	    .data = { (const char *)c->structured.data, c->structured.len } };
+	size_t len = c->structured.len;
 
 	if (c->outcome != OUTCOME_OK || c->structured.bad ||
-	    fill(e, &v) == -1)
+	    len > CACHE_ENTRY_MAX)
 		return -1;
-	/* What a write here made stale meanwhile is not for others either. */
-	if (is_fresh(e))
-		redis_cache_keep(c, e->key, &e->word, e->tool->cache_ms);
+	make_room(len);
+	if (used + len > CACHE_BYTES_MAX || (e->data = malloc(len)) == NULL)
+		return -1;
+	memcpy(e->data, c->structured.data, len);
+	e->len = len;
+	used += len;
+	e->rows = c->rows;
+	e->bytes = c->bytes;
+	e->truncated = c->truncated;
+	e->source = c->source;
+	e->expires_ms = now_ms() + e->tool->cache_ms;
 	return 0;
 }
 
@@ -394,7 +332,7 @@ hand_on(struct entry *e)
 {
 	struct call *next = TAILQ_FIRST(&e->waiters);
 
-	cache_leave(next);
+	(void)cache_leave(next);
 	e->asking = next;
 	e->generation = generation_of(e->tool);
 	next->fills = e;
@@ -407,7 +345,7 @@ serve(struct entry *e)
 	struct call *c;
 
 	while ((c = TAILQ_FIRST(&e->waiters)) != NULL) {
-		cache_leave(c);
+		(void)cache_leave(c);
 		if (take_result(c, e) == 0)
 			call_done(c);
 		else
@@ -461,89 +399,6 @@ fail_all(struct entry *e, const struct call *from)
 	}
 }
 
-/* Its entry is here: the first word of Redis about it. */
-static void
-answer_first(struct call *c, enum shared_answer answer,
-    const struct generation *now, const struct shared_value *v)
-{
-	struct entry *e = c->fills;
-
-	if (answer != SHARED_VALUE) {
-		if (answer != SHARED_AWAY)
-			e->word = *now;
-		call_ask(c);
-		return;
-	}
-	c->fills = NULL;
-	e->asking = NULL;
-	e->word = *now;
-	if (give(c, v) == -1)
-		call_fail(c, OUTCOME_OVERLOADED, REASON_QUEUE_FULL);
-	else
-		call_done(c);
-	if (fill(e, v) == 0)
-		serve(e);
-	else
-		ask_each(e);
-}
-
-/*
- * Whether what is kept here still holds.  The entry may have gone meanwhile,
- * or be another, which is asked for.
- */
-static enum cache_answer
-answer_check(struct call *c, enum shared_answer answer,
-    const struct generation *now, const struct shared_value *v)
-{
-	struct entry *e, wanted;
-
-	memcpy(wanted.key, c->cache_key, sizeof(wanted.key));
-	e = RB_FIND(entry_tree, &tree, &wanted);
-	if (e != NULL && e->asking != NULL)
-		return wait_for(e, c, now->known ? now : NULL) == 0 ?
-		    CACHE_WAIT : CACHE_MISS;
-	/* Where nobody knows, unless it was known already that it does not. */
-	if (e != NULL && is_fresh(e) && (same_word(&e->word, now) ||
-	    (answer == SHARED_AWAY && c->generation.known)))
-		return hit(c, e);
-	if (e != NULL)
-		entry_free(e);
-	e = entry_new(c, wanted.key);
-	if (e != NULL && now->known)
-		e->word = *now;
-	if (answer != SHARED_VALUE) {
-		misses++;
-		c->fills = e;
-		return CACHE_MISS;
-	}
-	if (e != NULL) {
-		e->asking = NULL;
-		if (fill(e, v) == -1)
-			entry_free(e);
-	}
-	return give(c, v) == 0 ? CACHE_HIT : CACHE_MISS;
-}
-
-void
-cache_answered(struct call *c, enum shared_answer answer,
-    const struct generation *now, const struct shared_value *v)
-{
-	if (c->fills != NULL) {
-		answer_first(c, answer, now, v);
-		return;
-	}
-	switch (answer_check(c, answer, now, v)) {
-	case CACHE_HIT:
-		call_done(c);
-		break;
-	case CACHE_WAIT:
-		break;
-	case CACHE_MISS:
-		call_ask(c);
-		break;
-	}
-}
-
 void
 cache_settle(struct call *c)
 {
@@ -559,7 +414,8 @@ cache_settle(struct call *c)
 		serve(e);
 	else if (c->outcome == OUTCOME_OK)
 		ask_each(e);
-	else if (c->outcome == OUTCOME_TIMEOUT && !TAILQ_EMPTY(&e->waiters))
+	else if ((c->outcome == OUTCOME_TIMEOUT ||
+	    c->outcome == OUTCOME_CANCELLED) && !TAILQ_EMPTY(&e->waiters))
 		hand_on(e);
 	else
 		fail_all(e, c);

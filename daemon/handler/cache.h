@@ -31,8 +31,13 @@ enum cache_answer cache_begin(struct call *);
  * with those that wait.  Also counts up what a call that wrote made stale.
  */
 void	cache_settle(struct call *);
-/* It waits no longer. */
-void	cache_leave(struct call *);
+/*
+ * It waits no longer.  Returns the call that asked for it, where nobody else
+ * waits for that one either; else NULL.
+ */
+struct call *cache_leave(struct call *);
+/* Whether others wait for what it asks. */
+int	cache_awaited(const struct call *);
 void	cache_status(struct buffer *);
 void	cache_stats(struct buffer *);
 

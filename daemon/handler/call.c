@@ -15,12 +15,12 @@
 #include "../../common/log.h"
 #include "../../common/ticket.h"
 #include "cache.h"
-#include "redis.h"
-#include "redis_cache.h"
 #include "source.h"
 
 TAILQ_HEAD(call_list, call);
+RB_HEAD(call_tree, call);
 
+static struct call_tree questions = RB_INITIALIZER(&questions);
 static struct call_list active = TAILQ_HEAD_INITIALIZER(active);
 static struct call_list spare = TAILQ_HEAD_INITIALIZER(spare);
 static size_t nactive, nspare;
@@ -28,6 +28,36 @@ static uint64_t calls_total;
 static struct event *sweep_timer;
 
 /* ---- the table --------------------------------------------------------- */
+
+/* A question is a number of its listener's: nobody names another's. */
+static int
+compare(const struct call *a, const struct call *b)
+{
+	if (a->listener != b->listener)
+		return (uintptr_t)a->listener < (uintptr_t)b->listener ? -1 : 1;
+	if (a->question != b->question)
+		return a->question < b->question ? -1 : 1;
+	return 0;
+}
+
+/* Both systems' headers have it; what we do not use of it is no mistake. */
+#define LOCAL __attribute__((__unused__)) static
+RB_GENERATE_INTERNAL(call_tree, call, by_question, compare, LOCAL)
+
+/* Of two with one number the first is found. */
+static void
+make_findable(struct call *c)
+{
+	c->findable = RB_INSERT(call_tree, &questions, c) == NULL;
+}
+
+static void
+make_unfindable(struct call *c)
+{
+	if (c->findable)
+		(void)RB_REMOVE(call_tree, &questions, c);
+	c->findable = 0;
+}
 
 size_t
 calls_active(void)
@@ -90,6 +120,7 @@ call_free(struct call *c)
 {
 	TAILQ_REMOVE(&active, c, entry);
 	nactive--;
+	make_unfindable(c);
 	report_detach(c);
 	report_release(c);
 	buffer_rest(&c->ticket);
@@ -133,12 +164,12 @@ call_reset(struct call *c, struct channel *listener, uint64_t question)
 	c->retry_after = 0;
 	c->rows = c->bytes = 0;
 	c->truncated = c->intended = c->may_have_run = c->alone = 0;
-	c->tries = c->failed = c->cache_hit = 0;
+	c->tries = c->failed = c->cache_hit = c->cancelled = 0;
+	c->repeat = c->losses = c->transient = 0;
+	c->queue = QUEUE_NONE;
+	c->conn = NULL;
 	c->kept_from = NULL;
 	c->fills = c->waits_for = NULL;
-	c->redis = NULL;
-	memset(&c->rate, 0, sizeof(c->rate));
-	memset(&c->limit, 0, sizeof(c->limit));
 }
 
 /* A slice of the sealed ticket as one of our copy of it. */
@@ -157,7 +188,6 @@ adopt(struct call *c, const struct ticket *t, struct slice sealed)
 	memcpy(c->request_id, t->request_id, sizeof(c->request_id));
 	c->tool_name = t->tool;
 	c->identity = t->identity;
-	c->rate = t->rate;
 	rebase(&c->tool_name, sealed, &c->ticket);
 	rebase(&c->identity.key_id, sealed, &c->ticket);
 	rebase(&c->identity.owner, sealed, &c->ticket);
@@ -184,6 +214,7 @@ call_new(struct channel *listener, uint64_t question, const struct ticket *t,
 		return NULL;
 	}
 	adopt(c, t, sealed);
+	make_findable(c);
 	calls_total++;
 	arm_sweep();
 	return c;
@@ -195,8 +226,10 @@ calls_forget_listener(const struct channel *ch)
 	struct call *c;
 
 	TAILQ_FOREACH(c, &active, entry)
-		if (c->listener == ch)
+		if (c->listener == ch) {
+			make_unfindable(c);
 			c->listener = NULL;
+		}
 }
 
 /* ---- answers ----------------------------------------------------------- */
@@ -232,7 +265,6 @@ send_result(struct call *c)
 	m.outcome = (uint8_t)c->outcome;
 	memcpy(m.request_id, c->request_id, sizeof(m.request_id));
 	m.retry_after = c->retry_after;
-	m.limit = c->limit;
 	m.members = slice_of("");
 	put_result(b, &m);
 	/* The members are rendered where they travel: their length follows. */
@@ -240,8 +272,7 @@ send_result(struct call *c)
 	start = b->len;
 	if (c->outcome == OUTCOME_OK)
 		b->bad |= render_members(c, b) == -1;
-	else if (c->outcome != OUTCOME_OVERLOADED &&
-	    c->outcome != OUTCOME_RATE_LIMITED)
+	else if (c->outcome != OUTCOME_OVERLOADED)
 		render_error_members(c, b);
 	if (!b->bad) {
 		len = (uint32_t)(b->len - start);
@@ -289,22 +320,29 @@ call_took(struct call *c)
 		c->source_us = now_us() - c->sent_us;
 }
 
+/*
+ * Nobody waited for it.  What a read found went to nobody, others that asked
+ * for the same aside; of a write the record says what it did.
+ */
+static void
+settle_cancelled(struct call *c)
+{
+	if (c->outcome == OUTCOME_OK && !c->tool->writes) {
+		c->outcome = OUTCOME_CANCELLED;
+		c->rows = c->bytes = 0;
+		c->truncated = 0;
+		buffer_rest(&c->structured);
+	}
+	if (c->outcome == OUTCOME_OK || c->outcome == OUTCOME_CANCELLED)
+		c->reason = REASON_CANCELLED;
+}
+
 static void
 conclude(struct call *c)
 {
-	redis_disown(c->redis);
-	c->redis = NULL;
 	cache_settle(c);
-	/* Who wrote is answered when nobody is shown what was before. */
-	if (c->may_have_run && redis_cache_tell(c))
-		c->state = CALL_TELL;
-	else
-		finish(c);
-}
-
-void
-call_told(struct call *c)
-{
+	if (c->cancelled)
+		settle_cancelled(c);
 	finish(c);
 }
 
@@ -353,7 +391,8 @@ call_ask(struct call *c)
 	c->reason = REASON_NONE;
 	c->message[0] = '\0';
 	c->retry_after = 0;
-	c->alone = c->tries = c->failed = 0;
+	c->alone = c->tries = c->failed = c->repeat = c->losses = 0;
+	c->transient = 0;
 	s->ops->run(s, c);
 }
 
@@ -363,6 +402,11 @@ run(struct call *c)
 	c->state = CALL_RUNNING;
 	c->asked_us = now_us();
 	c->deadline_ms = c->asked_us / 1000 + c->tool->timeout_ms;
+	if (c->cancelled) {
+		/* While its intent was recorded: it did not begin. */
+		call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
+		return;
+	}
 	switch (cache_begin(c)) {
 	case CACHE_HIT:
 		conclude(c);
@@ -373,36 +417,6 @@ run(struct call *c)
 		call_ask(c);
 		break;
 	}
-}
-
-/* What no limit stands against; a tool that writes is recorded first. */
-static void
-go_on(struct call *c)
-{
-	if (!c->tool->writes) {
-		run(c);
-		return;
-	}
-	c->state = CALL_INTENT;
-	c->deadline_ms = now_ms() + AUDIT_WAIT_MS;
-	if (report_call(c, MSG_AUDIT_INTENT, 1) == -1) {
-		c->retry_after = 1;
-		call_fail(c, OUTCOME_OVERLOADED, REASON_AUDIT_FAILED);
-	}
-}
-
-void
-call_limited(struct call *c, const struct limit_hit *hit)
-{
-	c->state = CALL_RUNNING;
-	if (hit->what == LIMIT_NONE) {
-		go_on(c);
-		return;
-	}
-	c->limit = *hit;
-	c->retry_after = hit->reset_s;
-	call_fail(c, OUTCOME_RATE_LIMITED, hit->what == LIMIT_TOOL ?
-	    REASON_OVER_TOOL_RATE : REASON_OVER_RATE);
 }
 
 void
@@ -423,10 +437,16 @@ call_begin(struct call *c, const struct tool *tool, const struct json *body,
 		call_fail(c, OUTCOME_OVERLOADED, REASON_QUEUE_FULL);
 		return;
 	}
-	if (redis_limit(c))
-		c->state = CALL_LIMIT;
-	else
-		go_on(c);
+	if (!tool->writes) {
+		run(c);
+		return;
+	}
+	c->state = CALL_INTENT;
+	c->deadline_ms = now_ms() + AUDIT_WAIT_MS;
+	if (report_call(c, MSG_AUDIT_INTENT, 1) == -1) {
+		c->retry_after = 1;
+		call_fail(c, OUTCOME_OVERLOADED, REASON_AUDIT_FAILED);
+	}
 }
 
 /*
@@ -488,6 +508,51 @@ call_turn_away(struct channel *ch, uint64_t question, const struct ticket *t)
 	call_refuse(ch, question, OUTCOME_OVERLOADED);
 }
 
+/* ---- cancelled --------------------------------------------------------- */
+
+static void
+stop(struct call *c)
+{
+	if (c->source != NULL && c->source->ops->cancel != NULL)
+		c->source->ops->cancel(c->source, c);
+}
+
+int
+call_is_cancelled(struct call *c)
+{
+	if (!c->cancelled && c->listener != NULL)
+		c->cancelled = channel_has(c->listener, MSG_CANCEL,
+		    c->question);
+	return c->cancelled;
+}
+
+/*
+ * A query that others wait for goes on, and is stopped when the last of them
+ * has left.
+ */
+void
+call_cancel(struct channel *listener, uint64_t question)
+{
+	struct call wanted, *c, *asker;
+
+	wanted.listener = listener;
+	wanted.question = question;
+	c = RB_FIND(call_tree, &questions, &wanted);
+	if (c == NULL || c->cancelled)
+		return;
+	c->cancelled = 1;
+	if (c->state != CALL_RUNNING)
+		return;
+	if (c->waits_for != NULL) {
+		asker = cache_leave(c);
+		call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
+		if (asker != NULL && asker->cancelled)
+			stop(asker);
+	} else if (!cache_awaited(c)) {
+		stop(c);
+	}
+}
+
 /* ---- time -------------------------------------------------------------- */
 
 static void
@@ -510,6 +575,7 @@ sweep(evutil_socket_t fd, short what, void *arg)
 	struct call *c, *next;
 	struct source *s;
 	uint32_t i;
+	int more = 0;
 
 	(void)fd;
 	(void)what;
@@ -520,14 +586,14 @@ sweep(evutil_socket_t fd, short what, void *arg)
 		if (c->state == CALL_INTENT || c->state == CALL_REPORT) {
 			expire(c);
 		} else if (c->waits_for != NULL) {
-			cache_leave(c);
+			(void)cache_leave(c);
 			call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
 		}
 	}
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->sweep != NULL)
-			s->ops->sweep(s, now);
-	if (nactive > 0)
+			more |= s->ops->sweep(s, now);
+	if (nactive > 0 || more)
 		arm_sweep();
 }
 

@@ -17,11 +17,9 @@
 #include "../../common/stats.h"
 #include "../../common/ticket.h"
 #include "cache.h"
-#include "redis.h"
-#include "redis_cache.h"
 #include "source.h"
 
-#define STATUS_MAX	2048		/* bytes of status lines */
+#define STATUS_MAX	900		/* bytes of status lines */
 #define COMPLAIN_MS	1000		/* between lines about bad tickets */
 
 struct key {
@@ -172,8 +170,10 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 			return -1;
 		return on_call(ch, f->id, &m);
 	case MSG_CANCEL:
-		/* It runs to its end, so that its record says what it did. */
-		return f->length == 0 ? 0 : -1;
+		if (f->length != 0)
+			return -1;
+		call_cancel(ch, f->id);
+		return 0;
 	default:
 		return -1;
 	}
@@ -289,7 +289,6 @@ send_status(uint64_t id)
 	    calls_active(), outbox_open(), (unsigned long long)bad_tickets,
 	    auditd == NULL ? "away" : "connected");
 	cache_status(&b);
-	redis_status(&b);
 	whole = b.len;
 	for (i = 0; (s = source_at(i)) != NULL && !b.bad; i++) {
 		(void)buffer_printf(&b, "source %s: ", s->name);
@@ -319,7 +318,6 @@ stats(struct buffer *b)
 	put_stat(b, STAT_TICKETS_REFUSED, bad_tickets);
 	put_stat(b, STAT_REPORTS_OPEN, outbox_open());
 	cache_stats(b);
-	redis_stats(b);
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		put_stat_of(b, STAT_SOURCE_BREAKER, i,
 		    state[s->breaker.state]);
@@ -352,8 +350,7 @@ prepare(void)
 	json_init(&body_json);
 	sandbox_needs_init(&needs);
 	calls_init(child.base);
-	if (tools_complete() == -1 ||
-	    redis_prepare(&needs, tools_cached()) == -1)
+	if (tools_complete() == -1)
 		return -1;
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->prepare(s, &needs) == -1)
@@ -367,12 +364,15 @@ confine(void)
 	struct source *s;
 	uint32_t i;
 
+	for (i = 0; (s = source_at(i)) != NULL; i++)
+		if (s->ops->confine != NULL &&
+		    s->ops->confine(s, &needs) == -1)
+			return -1;
 	if (sandbox_enter(ROLE_HANDLER, &needs) == -1)
 		return -1;
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->start(s) == -1)
 			return -1;
-	redis_start();
 	return 0;
 }
 
@@ -392,7 +392,6 @@ turn(void)
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->turn != NULL)
 			s->ops->turn(s);
-	redis_turn();
 	if (stopping && calls_active() == 0 && outbox_open() == 0)
 		child.stop = 1;
 }

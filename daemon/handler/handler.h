@@ -19,7 +19,6 @@
 #include "../../common/json.h"
 #include "../../common/message.h"
 #include "../../common/outbox.h"
-#include "../../common/rate.h"
 #include "../../pledge/sandbox.h"
 
 #define CALLS_MAX	4096	/* calls in this handler: half of REPORTS_MAX */
@@ -35,14 +34,6 @@
 
 struct source;
 struct entry;
-struct redis_ask;
-
-/* What other nodes' results of a tool must be of; see redis_cache.h. */
-#define WORD_LEN	22	/* base64url of 16 bytes */
-struct generation {
-	int	known;
-	char	word[WORD_LEN + 1];
-};
 
 struct param {
 	char		*name;
@@ -89,8 +80,6 @@ struct tool {
 	int		 cache_shared;
 	uint32_t	 ninvalidates;
 	uint32_t	*invalidates;	/* numbers of tools */
-	int		 invalidated;	/* some tool does so to it */
-	struct rate	 rate;		/* of each caller for it */
 	uint32_t	 timeout_ms;
 	uint32_t	 limit_rows;
 	uint32_t	 limit_bytes;
@@ -110,10 +99,8 @@ struct bound {
 
 enum call_state {
 	CALL_FREE,
-	CALL_LIMIT,		/* its rate is asked for */
 	CALL_INTENT,		/* the record that it will write is under way */
 	CALL_RUNNING,
-	CALL_TELL,		/* other nodes are told what it made stale */
 	CALL_REPORT,		/* the record of its outcome is under way */
 	CALL_DETACHED		/* answered without running; its intent is open */
 };
@@ -121,6 +108,8 @@ enum call_state {
 struct call {
 	TAILQ_ENTRY(call)	 entry;		/* active or free list */
 	TAILQ_ENTRY(call)	 queue_entry;	/* the source's */
+	RB_ENTRY(call)		 by_question;
+	int			 findable;	/* by its question */
 	enum call_state		 state;
 	struct channel		*listener;	/* NULL: gone */
 	uint64_t		 question;
@@ -133,11 +122,6 @@ struct call {
 	struct buffer		 ticket;	/* what follows points into it */
 	struct slice		 tool_name;
 	struct identity		 identity;
-	struct rate		 rate;		/* of the caller */
-	struct limit_hit	 limit;		/* that he ran into */
-	struct redis_ask	*redis;		/* is asked for it; NULL: no */
-	uint8_t			 cache_key[DIGEST_LEN];	/* that is asked for */
-	struct generation	 generation;	/* … and what is kept here */
 	struct buffer		 arena;		/* texts of bound values */
 	struct bound		 bound[BINDS_MAX];
 	struct buffer		 clear;		/* JSON of the clear arguments */
@@ -166,7 +150,14 @@ struct call {
 	int			 intended;	/* an intent was recorded */
 	int			 may_have_run;	/* a write reached the source */
 	int			 alone;		/* not to share a pipeline group */
+	int			 cancelled;	/* nobody waits for it any more */
+	enum { QUEUE_NONE, QUEUE_WAITING, QUEUE_LATER }
+				 queue;		/* of its source, that it is in */
+	void			*conn;		/* of its source, that has it */
+	int			 repeat;	/* it did not run: once more */
+	int			 transient;	/* it failed, and need not again */
 	int			 tries;
+	int			 losses;	/* of a connection that had it */
 	int			 failed;	/* the source said no; see outcome */
 };
 
@@ -175,8 +166,6 @@ int	tools_configure(const struct frame *);
 /* All that was announced has come: returns 0, or -1 after a log line. */
 int	tools_complete(void);
 const struct tool *tool_find(struct slice name);
-const struct tool *tool_at(uint32_t index);	/* one that there is */
-int	tools_cached(void);	/* whether results of any are kept */
 struct source *source_at(uint32_t index);	/* NULL past the last */
 const char *source_name(const struct source *);
 /* The number of a tool among those of a source that can answer it. */
@@ -243,6 +232,10 @@ struct call *call_new(struct channel *, uint64_t question,
 /* Binds the arguments and sets it going; it ends by itself. */
 void	call_begin(struct call *, const struct tool *, const struct json *,
 	    uint32_t arguments);
+/* The listener says that nobody waits for it: what can be stopped is. */
+void	call_cancel(struct channel *, uint64_t question);
+/* Whether a call that keeps us from the loop is cancelled, or is to be. */
+int	call_is_cancelled(struct call *);
 /* Answered `overloaded' and recorded, where there is no room for a call. */
 void	call_turn_away(struct channel *, uint64_t question,
 	    const struct ticket *);

@@ -4,7 +4,8 @@
  * What the files of the Postgres source offer each other: pg_dsn.c how to
  * reach the server, pg_conn.c the life of one connection, pg_send.c what is
  * asked on it, pg_result.c what comes back, pg_value.c one value as JSON,
- * source_postgres.c which connection serves which call.
+ * pg_cancel.c how a statement is stopped, source_postgres.c which connection
+ * serves which call.
  */
 
 #ifndef HANDLER_PG_H
@@ -23,6 +24,11 @@
 #define STEADY_MS	1000	/* up so long: its loss is no failed attempt */
 #define REPREPARE_MS	5000	/* a refused statement is tried so often */
 #define DRAIN_MS	1000	/* rows that nobody wants are read so long */
+#define TRIES_MAX	4	/* of one read, at one source */
+#define RETRY_MIN_MS	10	/* before the first repetition; doubles, jittered */
+#define CANCEL_MS	2000	/* a cancel takes longer: the connection goes */
+#define CANCEL_AGAIN_MS	200	/* one that hit nothing is sent again */
+#define CANCEL_AFTER_MS	50	/* in a group with others: it may end by itself */
 
 enum op_kind {
 	OP_QUERY,		/* the tool's statement */
@@ -44,6 +50,8 @@ struct op {
 	int		 single;	/* its rows come one by one */
 	int		 begun;		/* its rows are being rendered */
 	uint64_t	 drain_ms;	/* its rows are unwanted from then on */
+	int		 unwanted;	/* whoever asked for it is answered */
+	int		 shaken;	/* a cancel may have hit it */
 };
 
 enum statement_state {
@@ -82,15 +90,26 @@ struct conn {
 	uint32_t	 backoff_ms;
 	int		 failed;	/* the last attempt did */
 	struct pg_statement *statement;	/* by slot */
+	uint32_t	 unwanted;	/* ops that are nobody's */
+	int		 cancelling;	/* a cancel is under way: nothing goes there */
+	PGcancel	*cancel;	/* the thread has it; NULL: none */
+	uint64_t	 cancel_ms;	/* when it was sent */
+	uint64_t	 calm_ms;	/* not before is another */
 	int		 lost;		/* to be dropped at the turn's end */
 	const char	*why;		/* static text; NULL: ask libpq */
 };
 
+struct canceller;
+
 struct postgres {
 	struct conn		*conns;
+	uint32_t		 nconns;
 	char			*options;	/* for the server */
+	struct canceller	*canceller;
 	TAILQ_HEAD(, call)	 waiting;
 	uint32_t		 nwaiting;
+	TAILQ_HEAD(, call)	 later;		/* repeated in a moment */
+	struct event		*later_timer;
 };
 
 /* pg_dsn.c */
@@ -114,7 +133,11 @@ void	pg_conn_prepared(struct conn *);
 /* Sending failed on the way: the call is to be found when it is dropped. */
 void	pg_hold(struct conn *, struct call *);
 /* The call is (to be) answered: what still comes for it is not awaited. */
-void	pg_forget(struct conn *, const struct call *);
+void	pg_forget(struct conn *, struct call *);
+/* What it asked is stopped where it can be. */
+void	pg_unwant(struct conn *, const struct call *);
+/* Both. */
+void	pg_abandon(struct conn *, struct call *);
 void	op_end(struct conn *, struct op *);
 int	pg_sync(struct conn *);
 /* How the tool's statement stands on this connection. */
@@ -128,10 +151,22 @@ void	pg_process(struct conn *);
 /* pg_value.c */
 void	pg_add_value(struct buffer *, const PGresult *, int row, int column);
 
+/* pg_cancel.c */
+int	pg_canceller_init(struct source *);
+int	pg_canceller_confine(struct source *, const struct sandbox_needs *);
+/* For tests: waits for its jobs, ends the thread, frees it. */
+void	pg_canceller_end(struct source *);
+/* Where the first thing on it is for nobody: has the server stop that. */
+void	pg_cancel_first(struct conn *);
+/* The server does not take the cancel: it, or the way there, is dead. */
+int	pg_cancel_hangs(const struct conn *, uint64_t now);
+
 /* source_postgres.c */
 void	pg_run(struct source *, struct call *);
 /* Puts it among those that wait; gives connections to those that can. */
 void	pg_wait(struct source *, struct call *);
+/* Once more, in a moment. */
+void	pg_later(struct source *, struct call *);
 void	pg_dispatch(struct source *);
 
 #endif

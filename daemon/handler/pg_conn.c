@@ -65,12 +65,16 @@ schedule_connect(struct conn *cn)
 	    arc4random_uniform(cn->backoff_ms / 2 + 1));
 }
 
-/* A call that was on it: reads move on once, a write must not. */
+/*
+ * A call that was on it: reads move on once, a write must not.  Not oftener,
+ * for the statement may be what ends the server's process.
+ */
 static void
 call_lost(struct source *s, struct call *c)
 {
 	int late = now_ms() >= c->deadline_ms;
 
+	c->conn = NULL;
 	if (c->failed) {
 		/* Of a write, too: what failed cannot be committed. */
 		c->may_have_run = 0;
@@ -78,8 +82,9 @@ call_lost(struct source *s, struct call *c)
 		return;
 	}
 	if (!c->tool->writes) {
-		if (c->tries == 1 && !late) {
+		if (c->losses++ == 0 && c->tries < TRIES_MAX && !late) {
 			c->alone = 1;
+			c->repeat = 0;
 			pg_run(s, c);
 			return;
 		}
@@ -137,6 +142,7 @@ conn_lost(struct conn *cn)
 	PQfinish(cn->pg);
 	cn->pg = NULL;
 	cn->calls = cn->writes = cn->preparing = 0;
+	cn->cancelling = 0;
 	schedule_connect(cn);
 	for (i = 0; i < n; i++)
 		call_lost(s, lost[i]);

@@ -32,10 +32,30 @@ state_of(const PGresult *res)
 static int
 ends_connection(const struct conn *cn, const PGresult *res)
 {
-	const char *state = state_of(res);
+	const char *state = state_of(res), *severity =
+	    PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
 
 	return PQstatus(cn->pg) != CONNECTION_OK || state[0] == '\0' ||
-	    state_is(state, "57P") || state_is(state, "08");
+	    state_is(state, "57P") || state_is(state, "08") ||
+	    (severity != NULL && strcmp(severity, "FATAL") == 0);
+}
+
+/* It was rolled back for another's sake: once more, it may well succeed. */
+static int
+is_transient(const char *state)
+{
+	/* A serialization failure, or a standby's conflict; a deadlock. */
+	return strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0;
+}
+
+/* A cancel that was meant for another statement. */
+static int
+is_stray_cancel(const struct conn *cn, const struct op *op,
+    const PGresult *res)
+{
+	return strcmp(state_of(res), "57014") == 0 &&
+	    (op->shaken || cn->cancelling) &&
+	    (op->call == NULL || !op->call->cancelled);
 }
 
 /* ---- the end of a call ------------------------------------------------- */
@@ -71,7 +91,18 @@ set_failure(struct conn *cn, struct call *c, const PGresult *res)
 	if (c == NULL || c->failed)
 		return;
 	if (strcmp(state, "57014") == 0) {
-		fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT, "");
+		if (c->cancelled)
+			fail(c, OUTCOME_CANCELLED, REASON_CANCELLED, "");
+		else
+			fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT, "");
+		return;
+	}
+	if (is_transient(state)) {
+		c->retry_after = 1;
+		fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR,
+		    "The database could not run this beside other work and "
+		    "took it back. Try again.");
+		c->transient = 1;
 		return;
 	}
 	if (state_is(state, "22")) {
@@ -97,12 +128,23 @@ set_failure(struct conn *cn, struct call *c, const PGresult *res)
 	say_error(cn, c->tool, res);
 }
 
+static void	again(struct conn *, struct call *);
+
 /* The call has its answer, good or bad. */
 static void
 complete(struct conn *cn, struct call *c)
 {
+	if (c->repeat && !c->failed && !c->tool->writes) {
+		again(cn, c);
+		return;
+	}
 	pg_forget(cn, c);
 	if (c->failed) {
+		if (c->transient && !c->tool->writes && !c->cancelled &&
+		    c->tries < TRIES_MAX && now_ms() < c->deadline_ms) {
+			pg_later(cn->source, c);
+			return;
+		}
 		/* An error of the server is a rollback. */
 		c->may_have_run = 0;
 		call_fail(c, c->outcome, c->reason);
@@ -121,7 +163,12 @@ static void
 again(struct conn *cn, struct call *c)
 {
 	pg_forget(cn, c);
-	if (c->tries > 1 || now_ms() >= c->deadline_ms) {
+	c->repeat = 0;
+	if (now_ms() >= c->deadline_ms) {
+		call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
+		return;
+	}
+	if (c->tries >= TRIES_MAX) {
 		c->retry_after = 1;
 		call_fail(c, OUTCOME_SOURCE_UNAVAILABLE, REASON_SOURCE_LOST);
 		return;
@@ -219,9 +266,10 @@ query_ended(struct conn *cn, struct op *op, int repeat)
 		return;
 	/* A transaction's end is its COMMIT. */
 	if (c->tool->writes || cn->source->nsessions > 0) {
-		if (repeat && !c->failed)
+		if (repeat && !c->failed && c->tool->writes)
 			fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR,
 			    "");
+		c->repeat |= repeat;
 		return;
 	}
 	if (repeat && !c->failed)
@@ -254,7 +302,11 @@ query_result(struct conn *cn, struct op *op, const PGresult *res)
 		query_ended(cn, op, 1);
 		break;
 	case PGRES_FATAL_ERROR:
-		if (st->state == STATEMENT_GOOD && is_stale(res)) {
+		if (is_stray_cancel(cn, op, res)) {
+			query_ended(cn, op, 1);
+			break;
+		}
+		if (st->state != STATEMENT_REFUSED && is_stale(res)) {
 			st->state = STATEMENT_NONE;
 			query_ended(cn, op, 1);
 			break;
@@ -279,10 +331,15 @@ commit_result(struct conn *cn, struct op *op, PGresult *res)
 
 	if (c == NULL)
 		return;
-	if (PQresultStatus(res) != PGRES_COMMAND_OK)
-		set_failure(cn, c, res);
-	else if (!c->failed && strcmp(PQcmdStatus(res), "COMMIT") != 0)
+	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
+		if (is_stray_cancel(cn, op, res) && !c->tool->writes)
+			c->repeat = 1;
+		else
+			set_failure(cn, c, res);
+	} else if (!c->failed && !c->repeat &&
+	    strcmp(PQcmdStatus(res), "COMMIT") != 0) {
 		fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR, "");
+	}
 	complete(cn, c);
 }
 
@@ -293,7 +350,9 @@ prepare_result(struct conn *cn, struct op *op, const PGresult *res)
 	int ok = PQresultStatus(res) == PGRES_COMMAND_OK;
 
 	if (op->kind == OP_PREPARE) {
-		if (!ok) {
+		if (!ok && is_stray_cancel(cn, op, res)) {
+			*state = STATEMENT_NONE;
+		} else if (!ok) {
 			say_error(cn, op->tool, res);
 			refuse_statement(cn, op->tool,
 			    "it cannot be prepared");
@@ -353,7 +412,11 @@ take_result(struct conn *cn, struct op *op, PGresult *res)
 		/* A setting of the session is not what we took it for. */
 		if (op->call == NULL)
 			cn->timeout_ms = -1;
-		set_failure(cn, op->call, res);
+		else if (is_stray_cancel(cn, op, res) &&
+		    !op->call->tool->writes)
+			op->call->repeat = 1;
+		else
+			set_failure(cn, op->call, res);
 		break;
 	case OP_COMMIT:
 		commit_result(cn, op, res);

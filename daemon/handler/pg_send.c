@@ -61,6 +61,10 @@ op_end(struct conn *cn, struct op *op)
 {
 	TAILQ_REMOVE(&cn->ops, op, entry);
 	cn->head_ms = now_ms();
+	if (op->unwanted) {
+		cn->unwanted--;
+		cn->calm_ms = 0;	/* the next may be stopped at once */
+	}
 	if (nspare < OPS_KEPT) {
 		TAILQ_INSERT_HEAD(&spare, op, entry);
 		nspare++;
@@ -76,15 +80,35 @@ pg_hold(struct conn *cn, struct call *c)
 }
 
 void
-pg_forget(struct conn *cn, const struct call *c)
+pg_forget(struct conn *cn, struct call *c)
 {
 	struct op *op;
 
 	TAILQ_FOREACH(op, &cn->ops, entry)
 		if (op->call == c)
 			op->call = NULL;
+	c->conn = NULL;
 	cn->calls--;
 	cn->writes -= c->tool->writes != 0;
+}
+
+void
+pg_unwant(struct conn *cn, const struct call *c)
+{
+	struct op *op;
+
+	TAILQ_FOREACH(op, &cn->ops, entry)
+		if (op->call == c && !op->unwanted) {
+			op->unwanted = 1;
+			cn->unwanted++;
+		}
+}
+
+void
+pg_abandon(struct conn *cn, struct call *c)
+{
+	pg_unwant(cn, c);
+	pg_forget(cn, c);
 }
 
 int

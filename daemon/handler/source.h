@@ -14,10 +14,20 @@ struct source_ops {
 	int	(*start)(struct source *);
 	/* Runs a call; it ends by call_done() or call_fail(), now or later. */
 	void	(*run)(struct source *, struct call *);
+	/*
+	 * Nobody wants a call that it has: it ends by call_done() or
+	 * call_fail(), now where it only reads.  May be NULL.
+	 */
+	void	(*cancel)(struct source *, struct call *);
+	/* Confines what runs beside the loop; 0 or -1.  May be NULL. */
+	int	(*confine)(struct source *, const struct sandbox_needs *);
 	/* Once a loop turn; may be NULL. */
 	void	(*turn)(struct source *);
-	/* Every SWEEP_MS while calls are open; may be NULL. */
-	void	(*sweep)(struct source *, uint64_t now);
+	/*
+	 * Every SWEEP_MS while calls are open, and as long as it returns 1:
+	 * something is still to be stopped.  May be NULL.
+	 */
+	int	(*sweep)(struct source *, uint64_t now);
 	/* Appends a status line without its newline; no secret. */
 	void	(*status)(struct source *, struct buffer *);
 };

@@ -23,7 +23,8 @@ static uint32_t
 load_of(const struct conn *cn)
 {
 	const struct op *head = TAILQ_FIRST(&cn->ops);
-	int draining = head != NULL && head->drain_ms != 0;
+	int draining = head != NULL && (head->drain_ms != 0 ||
+	    head->unwanted);
 
 	return cn->calls + (draining ? DEPTH_MAX : 0);
 }
@@ -37,7 +38,7 @@ best_conn(struct source *s)
 
 	for (i = 0; i < s->connections; i++) {
 		cn = &p->conns[i];
-		if (cn->state == CONN_UP && !cn->lost &&
+		if (cn->state == CONN_UP && !cn->lost && !cn->cancelling &&
 		    cn->calls < DEPTH_MAX &&
 		    (best == NULL || load_of(cn) < load_of(best)))
 			best = cn;
@@ -99,10 +100,18 @@ give(struct conn *cn, struct call *c)
 		c->alone = 1;
 	cn->calls++;
 	cn->writes += c->tool->writes != 0;
-	c->tries++;
+	c->conn = cn;
+	/* The trail names a source as often as it was asked. */
+	if (c->tries++ > 0 && c->nasked < PLACES_MAX)
+		c->asked[c->nasked++] = cn->source;
 	if (c->sent_us == 0)
 		c->sent_us = now_us();
-	c->failed = 0;
+	/* What was said of an attempt before this one is not its end. */
+	c->failed = c->transient = 0;
+	c->outcome = OUTCOME_OK;
+	c->reason = REASON_NONE;
+	c->message[0] = '\0';
+	c->retry_after = 0;
 	c->may_have_run = c->tool->writes;
 	if (usable == -1 || pg_send_call(cn, c) == -1) {
 		/* What was queued for it goes with the connection. */
@@ -119,7 +128,63 @@ pg_wait(struct source *s, struct call *c)
 	c->wait_ms = s->pool_wait_ms == 0 ? c->deadline_ms :
 	    now_ms() + s->pool_wait_ms;
 	p->nwaiting++;
+	c->queue = QUEUE_WAITING;
 	TAILQ_INSERT_TAIL(&p->waiting, c, queue_entry);
+}
+
+static void
+leave_queue(struct postgres *p, struct call *c)
+{
+	if (c->queue == QUEUE_WAITING) {
+		TAILQ_REMOVE(&p->waiting, c, queue_entry);
+		p->nwaiting--;
+	} else if (c->queue == QUEUE_LATER) {
+		TAILQ_REMOVE(&p->later, c, queue_entry);
+	}
+	c->queue = QUEUE_NONE;
+}
+
+static void
+arm_later(struct postgres *p)
+{
+	struct timeval tv = { 0, RETRY_MIN_MS * 1000 };
+
+	if (!TAILQ_EMPTY(&p->later) && !evtimer_pending(p->later_timer, NULL))
+		(void)evtimer_add(p->later_timer, &tv);
+}
+
+/* Those that have waited go on, with a connection each where there is one. */
+static void
+on_later(evutil_socket_t fd, short what, void *arg)
+{
+	struct source *s = arg;
+	struct postgres *p = s->state;
+	struct call *c, *next;
+	uint64_t now = now_ms();
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH_SAFE(c, &p->later, queue_entry, next)
+		if (c->wait_ms <= now) {
+			leave_queue(p, c);
+			pg_wait(s, c);
+		}
+	arm_later(p);
+	pg_dispatch(s);
+}
+
+/* Not all that failed together come again together. */
+void
+pg_later(struct source *s, struct call *c)
+{
+	struct postgres *p = s->state;
+	uint32_t most = (uint32_t)RETRY_MIN_MS << c->tries;
+
+	c->alone = 1;
+	c->wait_ms = now_ms() + RETRY_MIN_MS + arc4random_uniform(most);
+	c->queue = QUEUE_LATER;
+	TAILQ_INSERT_TAIL(&p->later, c, queue_entry);
+	arm_later(p);
 }
 
 void
@@ -146,10 +211,8 @@ take_waiting(struct postgres *p)
 {
 	struct call *c = TAILQ_FIRST(&p->waiting);
 
-	if (c != NULL) {
-		TAILQ_REMOVE(&p->waiting, c, queue_entry);
-		p->nwaiting--;
-	}
+	if (c != NULL)
+		leave_queue(p, c);
 	return c;
 }
 
@@ -184,11 +247,16 @@ pg_prepare(struct source *s, struct sandbox_needs *needs)
 		return -1;
 	}
 	TAILQ_INIT(&p->waiting);
+	TAILQ_INIT(&p->later);
 	s->state = p;
+	p->nconns = s->connections;
 	for (i = 0; i < s->connections; i++)
 		if (pg_conn_init(&p->conns[i], s) == -1)
 			return -1;
-	return pg_dsn_needs(s, needs);
+	p->later_timer = evtimer_new(child.base, on_later, s);
+	if (p->later_timer == NULL || pg_dsn_needs(s, needs) == -1)
+		return -1;
+	return pg_canceller_init(s);
 }
 
 static int
@@ -211,8 +279,27 @@ pg_turn(struct source *s)
 
 	for (i = 0; i < s->connections; i++)
 		pg_conn_drop(&p->conns[i]);
-	for (i = 0; i < s->connections; i++)
+	for (i = 0; i < s->connections; i++) {
 		pg_conn_flush(&p->conns[i]);
+		pg_cancel_first(&p->conns[i]);
+	}
+}
+
+/* A read is answered at once; a write when the server has said what it did. */
+static void
+pg_cancel(struct source *s, struct call *c)
+{
+	if (c->queue != QUEUE_NONE) {
+		leave_queue(s->state, c);
+	} else if (c->conn == NULL) {
+		return;
+	} else if (c->tool->writes) {
+		pg_unwant(c->conn, c);
+		return;
+	} else {
+		pg_abandon(c->conn, c);
+	}
+	call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
 }
 
 /* The server does not keep its own timeout: it, or the way there, is dead. */
@@ -244,7 +331,7 @@ expire_reads(struct conn *cn, uint64_t now)
 	struct call *c;
 
 	while ((c = late_read(cn, now)) != NULL) {
-		pg_forget(cn, c);
+		pg_abandon(cn, c);
 		call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
 	}
 }
@@ -262,8 +349,7 @@ expire_waiting(struct source *s, uint64_t now)
 	TAILQ_FOREACH_SAFE(c, &p->waiting, queue_entry, next) {
 		if (c->deadline_ms > now && c->wait_ms > now)
 			continue;
-		TAILQ_REMOVE(&p->waiting, c, queue_entry);
-		p->nwaiting--;
+		leave_queue(p, c);
 		c->retry_after = 1;
 		call_fail(c, up ? OUTCOME_OVERLOADED :
 		    OUTCOME_SOURCE_UNAVAILABLE, up ? REASON_QUEUE_FULL :
@@ -271,12 +357,12 @@ expire_waiting(struct source *s, uint64_t now)
 	}
 }
 
-static void
+static int
 pg_sweep(struct source *s, uint64_t now)
 {
 	struct postgres *p = s->state;
 	struct conn *cn;
-	uint32_t i;
+	uint32_t i, unwanted = 0;
 
 	for (i = 0; i < s->connections; i++) {
 		cn = &p->conns[i];
@@ -284,10 +370,15 @@ pg_sweep(struct source *s, uint64_t now)
 			continue;
 		if (is_stuck(cn, now))
 			pg_give_up(cn, "no answer within the tool's timeout");
+		else if (pg_cancel_hangs(cn, now))
+			pg_give_up(cn, "the server takes no cancel");
 		else
 			expire_reads(cn, now);
+		pg_cancel_first(cn);
+		unwanted += cn->unwanted;
 	}
 	expire_waiting(s, now);
+	return unwanted > 0;
 }
 
 static void
@@ -307,5 +398,6 @@ pg_status(struct source *s, struct buffer *b)
 
 const struct source_ops source_postgres_ops = {
 	.prepare = pg_prepare, .start = pg_start, .run = pg_run,
+	.cancel = pg_cancel, .confine = pg_canceller_confine,
 	.turn = pg_turn, .sweep = pg_sweep, .status = pg_status
 };

@@ -2,7 +2,8 @@
 
 /*
  * SQLite as a source.  Its calls block, so each has a deadline that the
- * progress handler keeps, and the process does nothing else meanwhile.  Tools
+ * progress handler keeps, and the process does nothing else meanwhile but to
+ * look whether the call was cancelled.  Tools
  * that read use a connection that was opened read-only; both connections
  * have an authorizer that refuses whatever a single statement of a tool
  * never needs, so that a statement that slips in through a trigger or a view
@@ -23,6 +24,7 @@
 #include "source.h"
 
 #define PROGRESS_STEPS	1000	/* instructions between looks at the clock */
+#define LOOK_MS		20	/* between looks for a cancel */
 #define VALUE_MAX	(4 * 1024 * 1024)	/* bytes of one value or row */
 #define LIKE_MAX	512	/* bytes of a LIKE pattern: its cost is the square */
 #define HEAP_MAX	(256 * 1024 * 1024)	/* bytes that SQLite may take */
@@ -42,17 +44,33 @@ struct lite {
 	struct statement *statement;	/* by slot */
 	uint64_t	 retry_ms;	/* when to try to open again */
 	int		 silent;	/* it was said that it cannot be opened */
+	struct call	*call;		/* that is being run */
+	uint64_t	 look_ms;	/* for a cancel of it, then */
 	uint64_t	 deadline_ms;
 	uint64_t	 busy_ms;	/* when to stop waiting for a lock */
 	char		 dir[PATH_LEN_MAX];
 };
 
+/* Not at each step: it asks the system. */
+static int
+is_cancelled(struct lite *l, uint64_t now)
+{
+	if (l->call == NULL || now < l->look_ms)
+		return 0;
+	l->look_ms = now + LOOK_MS;
+	return call_is_cancelled(l->call);
+}
+
 static int
 on_progress(void *arg)
 {
-	const struct lite *l = arg;
+	struct lite *l = arg;
+	uint64_t now;
 
-	return l->deadline_ms != 0 && now_ms() >= l->deadline_ms;
+	if (l->deadline_ms == 0)
+		return 0;
+	now = now_ms();
+	return now >= l->deadline_ms || is_cancelled(l, now);
 }
 
 /* Another process holds the lock: wait in small steps, and not for long. */
@@ -60,10 +78,11 @@ static int
 on_busy(void *arg, int count)
 {
 	static const struct timespec step = { 0, 2000000 };
-	const struct lite *l = arg;
+	struct lite *l = arg;
+	uint64_t now = now_ms();
 
 	(void)count;
-	if (now_ms() >= l->busy_ms)
+	if (now >= l->busy_ms || is_cancelled(l, now))
 		return 0;
 	(void)nanosleep(&step, NULL);
 	return 1;
@@ -402,6 +421,10 @@ fail_by_code(struct source *s, struct call *c, sqlite3 *db, int code)
 	case SQLITE_INTERRUPT:
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+		if (c->cancelled) {
+			call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
+			return;
+		}
 		call_fail(c, OUTCOME_TIMEOUT, REASON_SOURCE_TIMEOUT);
 		return;
 	case SQLITE_CONSTRAINT:
@@ -501,6 +524,8 @@ lite_run(struct source *s, struct call *c)
 	if ((to = statement_of(s, c)) == NULL)
 		return;
 	l->deadline_ms = c->deadline_ms;
+	l->call = c;
+	l->look_ms = now_ms() + LOOK_MS;
 	l->busy_ms = now_ms() + BUSY_MS;
 	if (l->busy_ms > c->deadline_ms)
 		l->busy_ms = c->deadline_ms;
@@ -513,6 +538,7 @@ lite_run(struct source *s, struct call *c)
 	(void)sqlite3_reset(to->st);
 	(void)sqlite3_clear_bindings(to->st);
 	l->deadline_ms = 0;
+	l->call = NULL;
 	if (code == SQLITE_SCHEMA) {
 		log_warn("tool %s: refused: the file changed, and two of its "
 		    "columns have one name", t->name);

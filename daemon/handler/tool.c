@@ -4,7 +4,6 @@
 
 #include "../../common/log.h"
 #include "cache.h"
-#include "redis.h"
 #include "source.h"
 
 static struct source *sources;
@@ -37,22 +36,6 @@ tool_find(struct slice name)
 		if (slice_is(name, table[at]->name))
 			return table[at];
 	return NULL;
-}
-
-const struct tool *
-tool_at(uint32_t i)
-{
-	return &tools[i];
-}
-
-int
-tools_cached(void)
-{
-	uint32_t i;
-
-	for (i = 0; i < ntools && tools[i].cache_ms == 0; i++)
-		;
-	return i < ntools;
 }
 
 struct source *
@@ -203,7 +186,6 @@ configure_tool(const struct frame *f)
 	memcpy(t->digest, m.digest, sizeof(t->digest));
 	t->cache_ms = m.cache_ms;
 	t->cache_shared = m.cache_shared;
-	t->rate = m.rate;
 	if (add_places(t, s) == -1 || add_invalidates(t, &m) == -1)
 		return -1;
 	t->timeout_ms = m.timeout_ms == 0 ? s->timeout_ms : m.timeout_ms;
@@ -255,8 +237,6 @@ tools_configure(const struct frame *f)
 		return configure_house(f);
 	case MSG_CONF_GENERATIONS:
 		return cache_generations(f->fd);
-	case MSG_CONF_REDIS:
-		return redis_configure(f);
 	case MSG_CONF_SOURCE:
 		return configure_source(f);
 	case MSG_CONF_TOOL:
@@ -286,7 +266,7 @@ binds_complete(const struct tool *t)
 int
 tools_complete(void)
 {
-	uint32_t i, j, at;
+	uint32_t i, at;
 
 	if (params_left > 0 || tools == NULL || ntools != tools_expected ||
 	    nsources != sources_expected) {
@@ -296,8 +276,6 @@ tools_complete(void)
 	for (i = 0; i < ntools; i++) {
 		if (binds_complete(&tools[i]) == -1)
 			return -1;
-		for (j = 0; j < tools[i].ninvalidates; j++)
-			tools[tools[i].invalidates[j]].invalidated = 1;
 		at = hash(slice_of(tools[i].name)) % table_size;
 		while (table[at] != NULL)
 			at = (at + 1) % table_size;

@@ -465,8 +465,9 @@ read_request(struct connection *c)
 
 /*
  * A request is in progress.  The end of the client's input means that it
- * went away, or that it will send no more and still waits: the call is given
- * up, and what comes of it is sent to whoever is there.
+ * went away, or that it will send no more and still waits, which nobody can
+ * tell apart: the call is given up, and what comes of it is sent to whoever
+ * is there.
  */
 static void
 watch_client(struct connection *c)

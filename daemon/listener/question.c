@@ -212,8 +212,8 @@ ask_waiting(void)
 
 /* ---- giving up --------------------------------------------------------- */
 
-void
-question_cancel(struct connection *c)
+static void
+send_cancel(struct connection *c)
 {
 	struct handler *h;
 
@@ -223,6 +223,21 @@ question_cancel(struct connection *c)
 	h = &handlers[c->handler];
 	if (h->channel != NULL && h->instance == c->handler_instance)
 		(void)channel_send(h->channel, MSG_CANCEL, c->number, NULL, 0);
+}
+
+/*
+ * In 2026-07-28 a client that closes its stream cancels its call.  Before, a
+ * connection that is lost is none, for a client may take up its answer again:
+ * not here, so that a call that reads is stopped all the same, and one that
+ * writes goes on.  `notifications/cancelled' names a number that other
+ * clients of the same credential use as well; without sessions nobody knows
+ * whose is meant, and it stops nothing.
+ */
+void
+question_cancel(struct connection *c)
+{
+	if (c->mcp.era == ERA_MODERN || !c->writes)
+		send_cancel(c);
 }
 
 /*
@@ -254,7 +269,7 @@ question_late(struct connection *c)
 		return;
 	}
 	log_warn("handler %u gives no result in time: cancelled", c->handler);
-	question_cancel(c);
+	send_cancel(c);
 	leave(c);
 	answer_failure(c, OUTCOME_TIMEOUT, c->writes);
 }

@@ -50,7 +50,7 @@ attack_is(const char *name)
 static int
 has_company(void)
 {
-	return attack_is("flood") || strncmp(evil_attack, "torn-", 5) == 0;
+	return attack_is("flood") || attack_is("cancel") || strncmp(evil_attack, "torn-", 5) == 0;
 }
 
 __attribute__((__constructor__)) static void
@@ -197,6 +197,19 @@ flood(evutil_socket_t fd, short what, void *arg)
 	for (i = 0; attack_is("flood") && i < 1000 && asked < FLOOD && authd != NULL &&
 	    !channel_full(authd); i++)
 		ask_as(++asked, "sk_live_nobody_x", "order_lookup", lookup);
+	for (i = 0; attack_is("cancel") && i < 1000; i++, asked++) {
+		/* Whatever number a call of the other listener's may have. */
+		if (handlers[0] != NULL && !channel_full(handlers[0]))
+			(void)channel_send(handlers[0], MSG_CANCEL, asked % 512,
+			    NULL, 0);
+		if (handlers[1] != NULL && !channel_full(handlers[1]))
+			(void)channel_send(handlers[1], MSG_CANCEL, asked % 512,
+			    NULL, 0);
+	}
+	if (attack_is("cancel") && !flooded && asked >= FLOOD) {
+		flooded = 1;
+		SAY("cancelled %llu\n", (unsigned long long)asked);
+	}
 	if (attack_is("flood") && !flooded && (asked == FLOOD || authd == NULL)) {
 		flooded = 1;
 		SAY("flooded with %llu\n", (unsigned long long)asked);
@@ -236,7 +249,7 @@ begin(void)
 	} else if (attack_is("splice")) {
 		ask(1, "order_lookup", lookup);
 		ask(2, "order_lookup", lookup);
-	} else if (attack_is("flood")) {
+	} else if (attack_is("flood") || attack_is("cancel")) {
 		keep_company();
 	} else if (attack_is("giant-authd") || attack_is("torn-authd")) {
 		send_raw(raw_authd, attack_is("giant-authd"));

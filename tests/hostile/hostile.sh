@@ -254,6 +254,18 @@ fi
 echo "# flood: $(tail -n 2 "$work/libexec/result" | tr '\n' ';') authd at most $rss MiB"
 finish 'listener flood'
 row_end
+# One of two listeners cancels whatever number the other may have asked under.
+attack listener cancel 2
+row listener "cancel the calls of another listener, again and again" 'protocol: a question is its listener'"'"'s'
+wait_result 'cancelled'
+others_serve cancel
+finish 'listener cancel'
+if [ "$(records '"outcome":"cancelled"')" -eq 0 ]; then
+	ok 'listener cancel: no call of another is cancelled'
+else
+	not_ok 'listener cancel: no call of another is cancelled' 0 "$(records '"outcome":"cancelled"')"
+fi
+row_end
 listener_attack twice 'closed by authd' \
     'a question number cannot be used twice' something \
     "ask twice under one number" 'protocol: numbers are used once'

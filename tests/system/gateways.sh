@@ -8,6 +8,7 @@
 
 . "$(dirname "$0")/../lib/harness.sh"
 . "$(dirname "$0")/oauth/ca.sh"
+. "$lib/gateway.sh"
 
 PATH=$PATH:/usr/sbin:/sbin
 page=$top/docs/deploy.md
@@ -21,6 +22,21 @@ block conf | sed "s/8080/$port/" >"$work/lines"
 number 'the page has the lines of the daemon' "$(wc -l <"$work/lines")" -ge 3
 sed -i -e '/^listen on/{r '"$work/lines"'
 d}' "$conf"
+postgres_start || die 'Postgres starts' started
+SLEEPY_DSN=$(dsn postgres postgres)
+export SLEEPY_DSN
+cat >>"$conf" <<'END'
+source sleepy postgres {
+	dsn from env "SLEEPY_DSN"
+}
+tool nap {
+	description "Sleeps."
+	scope "shop:order:read"
+	source sleepy
+	sql "SELECT 1 AS one FROM pg_sleep(25)"
+	timeout 28s
+}
+END
 key=$(key_add -o alice -s shop:order:read -r 100000)
 daemon_start || die 'the daemon starts with the lines of the page' ready
 
@@ -77,6 +93,11 @@ through() { # NAME
 	ask_call
 	is "$1: and the next answer on that connection is the next caller's own" '200 Acme GmbH' \
 	    "$status $(jqb '.result.structuredContent.rows[0].customer')"
+	cancelled=$(journal_count '.tool_name == "nap" and .outcome == "cancelled"')
+	ask /mcp -m 1 -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \
+	    -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"nap","arguments":{}}}'
+	nap_cancelled() { [ "$(journal_count '.tool_name == "nap" and .outcome == "cancelled"')" -gt "$cancelled" ]; }
+	succeeds "$1: a client that goes away has its query stopped" until_true 10 nap_cancelled
 	# Many callers over the gateway's few connections.
 	seq 200 | xargs -P 8 -I{} curl -s -m 20 -o /dev/null -w '%{http_code}\n' --cacert "$work/ca.pem" \
 	    --resolve "mcp.example.com:$front:127.0.0.1" -H "Authorization: Bearer $key" \
@@ -90,25 +111,7 @@ if command -v nginx >/dev/null; then
 	mkdir -p "$work/nginx"
 	block nginx | sed -e "s/8080/$port/" -e "s/listen 443/listen 127.0.0.1:$front/" \
 	    -e "s,/etc/ssl/mcp.example.com.pem,$work/server.pem," -e "s,/etc/ssl/private/mcp.example.com.key,$work/server.key," >"$work/nginx/site"
-	cat >"$work/nginx/conf" <<END
-daemon off;
-worker_processes 1;
-pid $work/nginx/pid;
-error_log $work/nginx/log;
-$([ "$(id -u)" -ne 0 ] || echo 'user root;')
-events { worker_connections 200; }
-http {
-	access_log off;
-	client_body_temp_path $work/nginx/body;
-	proxy_temp_path $work/nginx/proxy;
-	fastcgi_temp_path $work/nginx/fastcgi;
-	uwsgi_temp_path $work/nginx/uwsgi;
-	scgi_temp_path $work/nginx/scgi;
-	include $work/nginx/site;
-}
-END
-	nginx -c "$work/nginx/conf" -e "$work/nginx/log" >"$work/nginx/out" 2>&1 </dev/null &
-	started+=("$!")
+	nginx_start "$work/nginx/site"
 	until_true 20 answers || die 'nginx starts with the page'\''s configuration' 'an answer' "$(cat "$work/nginx/out" "$work/nginx/log")"
 	through nginx
 	number 'nginx waits longer than the listener does' "$(block nginx | sed -n 's/.*proxy_read_timeout \([0-9]*\)s.*/\1/p')" -gt \

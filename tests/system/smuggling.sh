@@ -5,6 +5,7 @@
 # share one connection to us among their clients.
 
 . "$(dirname "$0")/../lib/harness.sh"
+. "$lib/gateway.sh"
 
 PATH=$PATH:/usr/sbin:/sbin
 shop "$work/shop"
@@ -28,36 +29,20 @@ try bare "$port"
 
 if command -v nginx >/dev/null; then
 	front=$(free_port)
-	mkdir -p "$work/nginx"
-	cat >"$work/nginx/conf" <<EOF
-daemon off;
-worker_processes 1;
-pid $work/nginx/pid;
-error_log $work/nginx/log;
-$([ "$(id -u)" -ne 0 ] || echo 'user root;')
-events { worker_connections 100; }
-http {
-	access_log off;
-	client_body_temp_path $work/nginx/body;
-	proxy_temp_path $work/nginx/proxy;
-	fastcgi_temp_path $work/nginx/fastcgi;
-	uwsgi_temp_path $work/nginx/uwsgi;
-	scgi_temp_path $work/nginx/scgi;
-	upstream behind { server 127.0.0.1:$port; keepalive 1; }
-	server {
-		listen 127.0.0.1:$front;
-		location / {
-			proxy_pass http://behind;
-			proxy_http_version 1.1;
-			proxy_set_header Connection "";
-			proxy_set_header Host localhost;
-			proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
-		}
+	cat >"$work/site" <<EOF
+upstream behind { server 127.0.0.1:$port; keepalive 1; }
+server {
+	listen 127.0.0.1:$front;
+	location / {
+		proxy_pass http://behind;
+		proxy_http_version 1.1;
+		proxy_set_header Connection "";
+		proxy_set_header Host localhost;
+		proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
 	}
 }
 EOF
-	nginx -c "$work/nginx/conf" -e "$work/nginx/log" >"$work/nginx/out" 2>&1 </dev/null &
-	started+=("$!")
+	nginx_start "$work/site"
 	answers() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$front/health/live")" = 200 ]; }
 	until_true 20 answers || die 'nginx starts' 200 "$(cat "$work/nginx/out" "$work/nginx/log")"
 	try nginx "$front"

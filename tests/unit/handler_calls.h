@@ -50,6 +50,12 @@ call_fail(struct call *c, enum outcome outcome, enum reason reason)
 	call_end(c);
 }
 
+int
+call_is_cancelled(struct call *c)
+{
+	return c->cancelled;
+}
+
 static char *
 own(const char *s)
 {

@@ -245,6 +245,48 @@ an_unfinished_frame_is_dropped_with_its_sender(void **state)
 }
 
 static void
+a_frame_that_waits_is_seen_and_left_where_it_is(void **state)
+{
+	static const unsigned char start[7];
+	struct end e;
+	int fd = victim(&e, 0);
+
+	(void)state;
+	assert_int_equal(channel_has(e.ch, MSG_CANCEL, 5), 0);
+	/* Half a header is kept by the channel, the rest is at the socket. */
+	{
+		struct frame_header h = { 100, MSG_CALL, 0, 4 };
+
+		assert_int_equal(send(fd, &h, 9, 0), 9);
+		turn();
+		assert_int_equal(send(fd, (char *)&h + 9, sizeof(h) - 9, 0),
+		    sizeof(h) - 9);
+	}
+	assert_int_equal(channel_has(e.ch, MSG_CALL, 4), 1);
+	assert_int_equal(send(fd, start, sizeof(start), 0), sizeof(start));
+	turn();
+	{
+		static const unsigned char rest[100 - sizeof(start)];
+
+		assert_int_equal(send(fd, rest, sizeof(rest), 0), sizeof(rest));
+	}
+	put(fd, 0, MSG_CANCEL, 0, 5, 0);
+	assert_int_equal(channel_has(e.ch, MSG_CANCEL, 5), 1);
+	assert_int_equal(channel_has(e.ch, MSG_CANCEL, 4), 0);
+	assert_int_equal(channel_has(e.ch, MSG_CALL, 5), 0);
+	/* A malformed one hides what is behind it, and ends nothing here. */
+	put(fd, FRAME_PAYLOAD_MAX + 1, MSG_CALL, 0, 6, 0);
+	put(fd, 0, MSG_CANCEL, 0, 7, 0);
+	assert_int_equal(channel_has(e.ch, MSG_CANCEL, 7), 0);
+	assert_int_equal(e.closed, 0);
+	turn();
+	assert_int_equal(e.frames, 2);
+	assert_int_equal(e.ids[1], 5);
+	assert_int_equal(e.closed, 1);
+	close(fd);
+}
+
+static void
 a_channel_may_be_closed_inside_its_callback(void **state)
 {
 	struct end e;
@@ -441,6 +483,7 @@ main(void)
 		    a_payload_that_is_called_malformed_ends_the_connection),
 		cmocka_unit_test(a_frame_in_single_bytes_arrives),
 		cmocka_unit_test(an_unfinished_frame_is_dropped_with_its_sender),
+		cmocka_unit_test(a_frame_that_waits_is_seen_and_left_where_it_is),
 		cmocka_unit_test(a_channel_may_be_closed_inside_its_callback),
 		cmocka_unit_test(a_paused_channel_takes_up_where_it_stopped),
 		cmocka_unit_test(a_peer_that_does_not_read_is_bounded_and_cut_off),

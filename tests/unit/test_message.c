@@ -50,8 +50,6 @@ PAIR(conf_authd, .namespace = S("shop"), .rate = { 60, 60000, 60 },
 PAIR(conf_tool_rule, .name = S("t"), .scope = S("a:b:c"),
     .rate = { 10, 1000, 20 }, .claims = 1, .claim = { S("tenant") })
 PAIR(conf_handler, .namespace = S("shop"), .sources = 1, .tools = 3)
-PAIR(conf_redis, .namespace = S("n"), .url = S("redis://h"), .ca = S("/c"),
-    .keyed = 1, .key = { 1, 2, 3 })
 PAIR(conf_source, .name = S("s"), .kind = SOURCE_POSTGRES,
     .target = S("host=/tmp"), .sessions = 1,
     .session = { { S("app.tenant"), S("claim.tenant") } })
@@ -126,7 +124,6 @@ static const struct {
 } rows[] = {
 	ROW(start), ROW(conf_listener), ROW(conf_name), ROW(conf_tool_text),
 	ROW(conf_authd), ROW(conf_tool_rule), ROW(conf_handler),
-	ROW(conf_redis),
 	ROW(conf_source), ROW(conf_tool), ROW(conf_param), ROW(conf_auditd),
 	ROW(conf_tool_digest), ROW(peer), ROW(ticket_key), ROW(keys), ROW(keys_used),
 	ROW(authorize), ROW(decision), ROW(call), ROW(result),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/handler/source_postgres.c daemon/handler/pg_conn.c daemon/handler/pg_send.c daemon/handler/pg_result.c daemon/handler/pg_value.c daemon/handler/pg_dsn.c daemon/handler/params.c daemon/handler/breaker.c daemon/handler/render.c */
+/* link: daemon/handler/source_postgres.c daemon/handler/pg_conn.c daemon/handler/pg_send.c daemon/handler/pg_result.c daemon/handler/pg_value.c daemon/handler/pg_dsn.c daemon/handler/pg_cancel.c daemon/handler/params.c daemon/handler/breaker.c daemon/handler/render.c */
 
 /*
  * Postgres as a source, against a real server of our own in a temporary
@@ -47,6 +47,14 @@ void
 sandbox_port(struct sandbox_needs *n, uint16_t port)
 {
 	n->port[n->ports++] = port;
+}
+
+int
+sandbox_thread(enum role role, const struct sandbox_needs *n)
+{
+	(void)role;
+	(void)n;
+	return 0;
 }
 
 /* ---- a server of our own ----------------------------------------------- */
@@ -159,7 +167,11 @@ static const char setup_sql[] =
     "CREATE FUNCTION loosen() RETURNS text LANGUAGE sql AS"
     " $$ SELECT set_config('default_transaction_read_only', 'off', false) $$;"
     "CREATE FUNCTION mark() RETURNS text LANGUAGE plpgsql AS"
-    " $$ BEGIN INSERT INTO t VALUES (99); RETURN 'x'; END $$";
+    " $$ BEGIN INSERT INTO t VALUES (99); RETURN 'x'; END $$;"
+    "CREATE FUNCTION conflict(state text) RETURNS text LANGUAGE plpgsql AS"
+    " $$ BEGIN IF NOT EXISTS (SELECT FROM t WHERE id = 77) THEN"
+    " RAISE EXCEPTION 'no' USING ERRCODE = state; END IF;"
+    " RETURN 'yes'; END $$";
 
 static int
 group_setup(void **state)
@@ -258,6 +270,9 @@ teardown(void **state)
 		free(cn->statement);
 	}
 	if (p != NULL) {
+		pg_canceller_end(source);
+		if (p->later_timer != NULL)
+			event_free(p->later_timer);
 		free(p->conns);
 		free(p->options);
 		free(p);
@@ -280,6 +295,7 @@ static void
 begin(void)
 {
 	prepare();
+	assert_int_equal(source->ops->confine(source, &needs), 0);
 	assert_int_equal(source->ops->start(source), 0);
 }
 
@@ -890,6 +906,7 @@ a_server_that_hangs_cannot_hold_a_call(void **state)
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 	outcome_is(t, NULL, OUTCOME_TIMEOUT);
 	/* On a connection of its own. */
+	t->timeout_ms = 5000;
 	await_up();
 	answers(t, NULL, ROWS("{\"n\":1}", "1"));
 	assert_int_equal(kill(pid, SIGCONT), 0);
@@ -902,6 +919,294 @@ a_server_that_hangs_cannot_hold_a_call(void **state)
 	assert_int_equal(call.may_have_run, 1);
 	assert_non_null(strstr(call.message, "may have taken effect"));
 	assert_int_equal(kill(pid, SIGCONT), 0);
+}
+
+/* ---- cancelled --------------------------------------------------------- */
+
+#define ACTIVE "SELECT count(*) FROM pg_stat_activity WHERE " \
+	"state = 'active' AND usename = 'app'"
+
+static void
+cancel(struct call *c)
+{
+	c->cancelled = 1;
+	source->ops->cancel(source, c);
+}
+
+/* Turns until the server is busy with so many, or not. */
+static void
+await_active(const char *wanted)
+{
+	uint64_t until = now_ms() + PATIENCE_MS;
+
+	while (strcmp(ask(ACTIVE), wanted) != 0) {
+		if (now_ms() > until)
+			fail_msg("wanted %s active, got %s", wanted,
+			    ask(ACTIVE));
+		turn();
+	}
+}
+
+static void
+a_read_that_is_cancelled_stops_in_the_database(void **state)
+{
+	struct tool *slow = reading("SELECT pg_sleep(62)::text AS s");
+	struct tool *next = reading("SELECT 1 AS n");
+	pid_t pid;
+
+	(void)state;
+	slow->timeout_ms = 60000;
+	begin();
+	await_up();
+	pid = backend();
+	ask_call(&call, slow, NULL);
+	await_active("1");
+	cancel(&call);
+	/* It is over at once, whatever the server does. */
+	assert_int_equal(call.state, CALL_FREE);
+	assert_int_equal(call.outcome, OUTCOME_CANCELLED);
+	assert_int_equal(call.reason, REASON_CANCELLED);
+	assert_int_equal(conn(0)->calls, 0);
+	await_active("0");
+	answers(next, NULL, ROWS("{\"n\":1}", "1"));
+	/* On the connection that it had. */
+	assert_int_equal(backend(), pid);
+}
+
+static void
+a_read_that_ran_out_of_time_behind_others_stops_too(void **state)
+{
+	static struct call first;
+	struct tool *slow = reading("SELECT pg_sleep(1)::text AS s");
+	struct tool *late = reading("SELECT pg_sleep(64)::text AS s");
+
+	(void)state;
+	begin();
+	await_up();
+	ask_call(&first, slow, NULL);
+	ask_call(&call, late, NULL);
+	/* The server's clock of it begins when the first is done. */
+	call.deadline_ms = now_ms();
+	await_call(&call);
+	assert_int_equal(call.outcome, OUTCOME_TIMEOUT);
+	await_call(&first);
+	assert_int_equal(first.outcome, OUTCOME_OK);
+	call_drop(&first);
+	await_active("0");
+}
+
+static void
+a_cancel_takes_no_neighbour_with_it(void **state)
+{
+	static struct call calls[MANY];
+	struct tool *slow = reading("SELECT pg_sleep(62)::text AS s");
+	struct tool *t = reading("SELECT $1 AS q");
+	char arguments[32], wanted[96];
+	int i;
+
+	(void)state;
+	tool_param_of(t, "x", PARAM_INTEGER);
+	slow->timeout_ms = t->timeout_ms = 60000;
+	begin();
+	await_up();
+	ask_call(&call, slow, NULL);
+	for (i = 0; i < MANY; i++) {
+		(void)snprintf(arguments, sizeof(arguments), "{\"x\":%d}", i);
+		ask_call(&calls[i], t, arguments);
+	}
+	await_active("1");
+	cancel(&call);
+	for (i = 0; i < MANY; i++) {
+		await_call(&calls[i]);
+		(void)snprintf(wanted, sizeof(wanted),
+		    ROWS("{\"q\":%d}", "1"), i);
+		assert_int_equal(calls[i].outcome, OUTCOME_OK);
+		assert_string_equal(call_json(&calls[i]), wanted);
+		call_drop(&calls[i]);
+	}
+}
+
+static void
+a_write_that_somebody_waits_for_is_never_in_the_way_of_a_cancel(void **state)
+{
+	static struct call write;
+	struct tool *slow = reading("SELECT pg_sleep(1.5)::text AS s");
+	struct tool *w = writing("UPDATE t SET n = n + 1 WHERE id = 1");
+
+	(void)state;
+	begin();
+	await_up();
+	ask_call(&call, slow, NULL);
+	ask_call(&write, w, NULL);
+	await_active("1");
+	cancel(&call);
+	assert_int_equal(call.outcome, OUTCOME_CANCELLED);
+	while (write.state != CALL_FREE) {
+		turn();
+		assert_null(conn(0)->cancel);
+	}
+	assert_int_equal(write.outcome, OUTCOME_OK);
+	call_drop(&write);
+	assert_string_equal(ask("SELECT n FROM t WHERE id = 1"), "2");
+}
+
+static void
+a_write_that_is_cancelled_is_taken_back_by_the_server(void **state)
+{
+	struct tool *w = writing("UPDATE t SET n = n + 1, "
+	    "s = pg_sleep(63)::text WHERE id = 1");
+	struct tool *next = reading("SELECT 1 AS n");
+
+	(void)state;
+	w->timeout_ms = 60000;
+	begin();
+	await_up();
+	ask_call(&call, w, NULL);
+	await_active("1");
+	cancel(&call);
+	/* Its end is the server's word. */
+	assert_int_equal(call.state, CALL_RUNNING);
+	await_call(&call);
+	assert_int_equal(call.outcome, OUTCOME_CANCELLED);
+	assert_int_equal(call.may_have_run, 0);
+	assert_string_equal(ask("SELECT n FROM t WHERE id = 1"), "1");
+	answers(next, NULL, ROWS("{\"n\":1}", "1"));
+}
+
+static void
+a_call_that_waits_for_a_connection_leaves_the_queue(void **state)
+{
+	struct tool *t = reading("SELECT 1 AS n");
+	struct postgres *p;
+
+	(void)state;
+	begin();
+	p = source->state;
+	ask_call(&call, t, NULL);
+	assert_int_equal(p->nwaiting, 1);
+	cancel(&call);
+	assert_int_equal(call.outcome, OUTCOME_CANCELLED);
+	assert_int_equal(p->nwaiting, 0);
+	await_up();
+	answers(t, NULL, ROWS("{\"n\":1}", "1"));
+}
+
+/* Every answer belongs to its question, however many are cancelled. */
+#define HAMMER	2000
+#define AT_ONCE	48
+
+static void
+hammer_answer(struct call *c, int x, int *cancelled)
+{
+	char wanted[96];
+
+	if (c->outcome == OUTCOME_CANCELLED) {
+		assert_int_equal(c->cancelled, 1);
+		++*cancelled;
+		return;
+	}
+	if (c->outcome != OUTCOME_OK)
+		fail_msg("wanted an answer, got %s after %d tries",
+		    outcome_name(c->outcome), c->tries);
+	(void)snprintf(wanted, sizeof(wanted), ROWS("{\"q\":%d}", "1"), x);
+	assert_string_equal(call_json(c), wanted);
+}
+
+static void
+cancels_at_random_lose_and_swap_no_answer(void **state)
+{
+	static struct call calls[AT_ONCE];
+	static int number[AT_ONCE];
+	struct tool *t = reading("SELECT $1 AS q FROM pg_sleep(0.001)");
+	int i, begun = 0, ended = 0, cancelled = 0;
+	char arguments[32];
+
+	(void)state;
+	tool_param_of(t, "x", PARAM_INTEGER);
+	t->timeout_ms = source->timeout_ms = 60000;
+	source->connections = 2;
+	begin();
+	await_up();
+	memset(calls, 0, sizeof(calls));
+	while (ended < HAMMER) {
+		for (i = 0; i < AT_ONCE; i++) {
+			if (number[i] != 0 && calls[i].state == CALL_FREE) {
+				hammer_answer(&calls[i], number[i],
+				    &cancelled);
+				call_drop(&calls[i]);
+				number[i] = 0;
+				ended++;
+			} else if (number[i] != 0) {
+				if (arc4random_uniform(8) == 0)
+					cancel(&calls[i]);
+				continue;
+			}
+			if (begun == HAMMER)
+				continue;
+			number[i] = ++begun;
+			(void)snprintf(arguments, sizeof(arguments),
+			    "{\"x\":%d}", begun);
+			ask_call(&calls[i], t, arguments);
+		}
+		turn();
+	}
+	assert_true(cancelled > 0 && cancelled < HAMMER);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(conn((uint32_t)i)->calls, 0);
+		assert_int_equal(conn((uint32_t)i)->state, CONN_UP);
+	}
+}
+
+/* ---- repeated ---------------------------------------------------------- */
+
+static void
+a_read_that_was_taken_back_for_anothers_sake_is_asked_again(void **state)
+{
+	static const char *const states[] = { "40001", "40P01" };
+	struct tool *t = reading("SELECT conflict($1) AS c");
+	char arguments[32];
+	size_t i;
+
+	(void)state;
+	tool_param_of(t, "state", PARAM_STRING);
+	begin();
+	for (i = 0; i < 2; i++) {
+		(void)ask("DELETE FROM t WHERE id = 77");
+		(void)snprintf(arguments, sizeof(arguments),
+		    "{\"state\":\"%s\"}", states[i]);
+		/* In vain: so often, and it may try again. */
+		outcome_is(t, arguments, OUTCOME_INTERNAL_ERROR);
+		assert_int_equal(call.tries, TRIES_MAX);
+		assert_int_equal(call.nasked, TRIES_MAX - 1);
+		call_drop(&call);
+		ask_call(&call, t, arguments);
+		while (call.queue != QUEUE_LATER)
+			turn();
+		(void)ask("INSERT INTO t VALUES (77)");
+		await_call(&call);
+		assert_int_equal(call.outcome, OUTCOME_OK);
+		assert_true(call.tries > 1);
+		assert_string_equal(call_json(&call),
+		    ROWS("{\"c\":\"yes\"}", "1"));
+	}
+	/* What would fail again is not. */
+	(void)ask("DELETE FROM t WHERE id = 77");
+	outcome_is(t, "{\"state\":\"P0001\"}", OUTCOME_INTERNAL_ERROR);
+	assert_int_equal(call.tries, 1);
+}
+
+static void
+a_write_that_was_taken_back_is_the_callers_to_repeat(void **state)
+{
+	struct tool *w = writing("UPDATE t SET s = conflict('40001')");
+
+	(void)state;
+	begin();
+	outcome_is(w, NULL, OUTCOME_INTERNAL_ERROR);
+	assert_int_equal(call.tries, 1);
+	assert_int_equal(call.may_have_run, 0);
+	assert_true(call.retry_after > 0);
+	assert_non_null(strstr(call.message, "Try again"));
 }
 
 /* ---- statements -------------------------------------------------------- */
@@ -1193,6 +1498,15 @@ main(void)
 		TEST(each_tool_has_its_own_timeout_whatever_fails_between),
 		TEST(a_read_behind_a_slow_one_times_out_and_the_slow_one_goes_on),
 		TEST(a_server_that_hangs_cannot_hold_a_call),
+		TEST(a_read_that_is_cancelled_stops_in_the_database),
+		TEST(a_read_that_ran_out_of_time_behind_others_stops_too),
+		TEST(a_cancel_takes_no_neighbour_with_it),
+		TEST(a_write_that_somebody_waits_for_is_never_in_the_way_of_a_cancel),
+		TEST(a_write_that_is_cancelled_is_taken_back_by_the_server),
+		TEST(a_call_that_waits_for_a_connection_leaves_the_queue),
+		TEST(cancels_at_random_lose_and_swap_no_answer),
+		TEST(a_read_that_was_taken_back_for_anothers_sake_is_asked_again),
+		TEST(a_write_that_was_taken_back_is_the_callers_to_repeat),
 		TEST(a_statement_that_is_refused_spoils_no_other),
 		TEST(copy_is_no_statement_of_a_tool),
 		TEST(a_table_that_changes_under_a_statement_is_followed),

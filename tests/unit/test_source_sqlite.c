@@ -335,6 +335,31 @@ a_write_past_its_time_is_rolled_back(void **state)
 }
 
 static void
+a_statement_that_is_cancelled_is_cut(void **state)
+{
+	struct tool *slow = reading(ENDLESS "SELECT count(*) AS n FROM c");
+	struct tool *write = writing("INSERT INTO t (s) " ENDLESS
+	    "SELECT x FROM c");
+	struct tool *check = reading("SELECT count(*) AS n FROM t");
+	const struct tool *which[] = { slow, write };
+	size_t i;
+
+	(void)state;
+	slow->timeout_ms = write->timeout_ms = 600000;
+	begin();
+	for (i = 0; i < 2; i++) {
+		call_drop(&call);
+		assert_int_equal(call_make(&call, which[i], NULL), 0);
+		call.cancelled = 1;
+		source->ops->run(source, &call);
+		assert_int_equal(call.outcome, OUTCOME_CANCELLED);
+		assert_int_equal(call.reason, REASON_CANCELLED);
+		assert_int_equal(call.may_have_run, 0);
+	}
+	answers(check, NULL, ROWS("{\"n\":3}", "1"));
+}
+
+static void
 rows_without_end_are_cut_at_the_limit_not_at_the_timeout(void **state)
 {
 	struct tool *t = reading(ENDLESS "SELECT x FROM c");
@@ -521,6 +546,7 @@ main(void)
 		TEST(what_breaks_a_rule_of_the_data_is_invalid_input),
 		TEST(a_statement_past_its_time_is_cut),
 		TEST(a_write_past_its_time_is_rolled_back),
+		TEST(a_statement_that_is_cancelled_is_cut),
 		TEST(rows_without_end_are_cut_at_the_limit_not_at_the_timeout),
 		TEST(a_lock_of_another_is_waited_for_and_not_forever),
 		TEST(a_missing_file_is_unavailable_until_it_comes),
