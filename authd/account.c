@@ -12,6 +12,7 @@
 
 #include "../common/compat.h"
 #include "../common/crypt.h"
+#include "../common/stats.h"
 #include "authd.h"
 
 #define HEADS		131072	/* a power of two */
@@ -274,4 +275,17 @@ accounts_status(struct buffer *b)
 	    (unsigned long long)nrefused[LIMIT_TOOL],
 	    (unsigned long long)nrefused[LIMIT_IN_FLIGHT], nlive,
 	    COUNTERS_MAX, (unsigned long long)nfull);
+}
+
+void
+accounts_stats(struct buffer *b)
+{
+	put_stat_of(b, STAT_LIMITED, REASON_OVER_RATE, nrefused[LIMIT_CALLER]);
+	put_stat_of(b, STAT_LIMITED, REASON_OVER_TOOL_RATE,
+	    nrefused[LIMIT_TOOL]);
+	put_stat_of(b, STAT_LIMITED, REASON_OVER_IN_FLIGHT,
+	    nrefused[LIMIT_IN_FLIGHT]);
+	put_stat(b, STAT_CALLS_ALLOWED, nflight);
+	put_stat(b, STAT_LIMIT_COUNTERS, nlive);
+	put_stat(b, STAT_LIMIT_FULL, nfull);
 }

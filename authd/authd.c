@@ -343,6 +343,7 @@ stats(struct buffer *b)
 	put_stat(b, STAT_DECISIONS, decided_count());
 	put_stat(b, STAT_KEYS, apikey_count());
 	keycare_stats(b);
+	accounts_stats(b);
 	put_stat(b, STAT_REPORTS_OPEN, outbox_open());
 }
 

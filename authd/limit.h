@@ -86,7 +86,8 @@ enum charged {
 enum charged account_charge(const struct charge *, uint64_t now_us,
 	    struct limit_hit *, struct owed **flight);
 void	call_ended(struct owed *);
-/* Lines for the status; appended. */
+/* A line for the status; figures for the table. */
 void	accounts_status(struct buffer *);
+void	accounts_stats(struct buffer *);
 
 #endif
