@@ -126,9 +126,22 @@ lastuse_format(struct buffer *b, const struct lastuse_list *l, int64_t now)
 }
 
 int
-lastuse_read(const char *keyfile, struct lastuse_list *l)
+lastuse_path(const char *keyfile, int place, char *out, size_t size)
 {
-	char path[PATH_LEN_MAX + 8];
+	const char *slash = strrchr(keyfile, '/');
+	int n;
+
+	if (place == 0)
+		n = snprintf(out, size, "%s.used", keyfile);
+	else
+		n = snprintf(out, size, "%s/%s.used", LASTUSE_STATE,
+		    slash == NULL ? keyfile : slash + 1);
+	return n < 0 || (size_t)n >= size ? -1 : 0;
+}
+
+static int
+read_file(const char *path, struct lastuse_list *l)
+{
 	struct buffer b;
 	unsigned char *to;
 	struct stat st;
@@ -137,9 +150,8 @@ lastuse_read(const char *keyfile, struct lastuse_list *l)
 
 	l->key = NULL;
 	l->n = 0;
-	if ((size_t)snprintf(path, sizeof(path), "%s.used", keyfile) >=
-	    sizeof(path) || (fd = open(path, O_RDONLY | O_NOFOLLOW |
-	    O_CLOEXEC | O_NONBLOCK)) == -1)
+	if ((fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
+	    O_NONBLOCK)) == -1)
 		return 0;
 	buffer_init(&b, LASTUSE_SIZE_MAX + 65536);
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
@@ -150,6 +162,27 @@ lastuse_read(const char *keyfile, struct lastuse_list *l)
 	close(fd);
 	rc = lastuse_parse((struct slice){ (const char *)b.data, b.len }, l);
 	buffer_free(&b);
+	return rc;
+}
+
+int
+lastuse_read(const char *keyfile, struct lastuse_list *l)
+{
+	char path[PATH_LEN_MAX + 8];
+	struct lastuse_list one;
+	int place, rc = 0;
+
+	l->key = NULL;
+	l->n = 0;
+	for (place = 0; place < LASTUSE_PLACES && rc == 0; place++) {
+		if (lastuse_path(keyfile, place, path, sizeof(path)) == -1)
+			continue;
+		if ((rc = read_file(path, &one)) == 0)
+			rc = lastuse_merge(l, &one);
+		lastuse_free(&one);
+	}
+	if (rc == -1)
+		lastuse_free(l);
 	return rc;
 }
 

@@ -3,8 +3,9 @@
 /*
  * When keys were used last: collected from authd, which is not trusted (its
  * message is bounded and sorted, or it is malformed), and written beside the
- * key file, atomically, at most once in WRITE_MS and at the end.  Nodes that
- * share the folder each add to what stands there.
+ * key file, or in the state folder where it may not be written there;
+ * atomically, at most once in WRITE_MS and at the end.  Nodes that share the
+ * folder each add to what stands there.
  */
 
 #include <sys/stat.h>
@@ -46,29 +47,46 @@ write_file(const char *path, const struct buffer *b)
 	return rc;
 }
 
+/* In the first place that takes it; -1 with errno of the first. */
+static int
+write_somewhere(const char *keyfile, const struct buffer *b)
+{
+	char path[PATH_LEN_MAX + 8];
+	int place, why = ENAMETOOLONG;
+
+	for (place = 0; place < LASTUSE_PLACES; place++) {
+		if (lastuse_path(keyfile, place, path, sizeof(path)) == -1)
+			continue;
+		if (write_file(path, b) == 0)
+			return 0;
+		if (place == 0)
+			why = errno;
+	}
+	errno = why;
+	return -1;
+}
+
 void
 lastuse_flush(void)
 {
 	const char *keyfile = parent.config->auth.keys;
 	static int said;
 	struct lastuse_list all;
-	char path[PATH_LEN_MAX + 8];
 	struct buffer b;
 
-	if (keyfile == NULL || pending.n == 0 || (size_t)snprintf(path,
-	    sizeof(path), "%s.used", keyfile) >= sizeof(path) ||
+	if (keyfile == NULL || pending.n == 0 ||
 	    lastuse_read(keyfile, &all) == -1)
 		return;
 	buffer_init(&b, LASTUSE_SIZE_MAX);
 	/* Where there is no room for all, those in use now come first. */
 	if (lastuse_merge(&pending, &all) == 0 &&
 	    lastuse_format(&b, &pending, (int64_t)(wall_us() / 1000000)) == 0) {
-		if (write_file(path, &b) == 0) {
+		if (write_somewhere(keyfile, &b) == 0) {
 			lastuse_free(&pending);
 			said = 0;
 		} else if (!said) {
-			log_errno("%s: when keys were used last is not kept",
-			    path);
+			log_errno("%s.used: when keys were used last is not "
+			    "kept", keyfile);
 			said = 1;
 		}
 	}

@@ -126,6 +126,8 @@ is 'a parent that dies is started again' '200 2' "$status $(show NRestarts)"
 managed systemctl stop pontifexd
 is 'stopped, in order' 'success inactive' "$(show Result) $(show ActiveState)"
 is 'nobody is left' '' "$(pgrep -P "$(managed_init)" -x pontifexd)"
+is 'when a key was used last stands where it may write' "600 $(key_id "$key")" \
+    "$(stat -c %a "$house/var/lib/pontifexd/keys.used") $(cut -d' ' -f1 "$house/var/lib/pontifexd/keys.used")"
 is 'nor is the folder of its socket' '' "$(ls -d "/proc/$(managed_init)/root/run/pontifexd" 2>/dev/null)"
 succeeds 'the journal verifies after all this' "$build/pontifexctl" audit verify -j "$house/var/lib/pontifexd/audit"
 is 'no process asked for what its sandbox forbids' '' "$(log | grep 'tried a system call')"
