@@ -24,12 +24,14 @@ static struct buffer kept;	/* a ticket */
 static unsigned int results, stage;
 static struct event *timer;
 static int raw_authd = -1, raw_handler = -1;	/* the same sockets, without a channel */
-static uint64_t asked, answered;
+static uint64_t asked, answered, allowed;
 static int listening = -1;
 
 #define EXPIRES_AT	20		/* in a ticket: generation, magic and serial before it */
 #define FLOOD	100000		/* questions */
 #define GUESSES	20000		/* tickets */
+#define HOARD	300		/* tickets asked for; more than a caller may have in flight */
+#define HOARD_MORE	50	/* … and again when it has lied about them */
 
 #define CALL(name, id)							\
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","	\
@@ -172,6 +174,32 @@ splice_halves(const struct msg_decision *m)
 	call(handlers[0], 1, ticket(), lookup);
 }
 
+static void
+ask_many(uint64_t n)
+{
+	while (n-- > 0)
+		ask(++asked, "order_lookup", lookup);
+}
+
+/* Tickets that are kept; then it says of each call that nobody wants it. */
+static void
+hoard(const struct msg_decision *m)
+{
+	uint64_t i;
+
+	allowed += m->outcome == OUTCOME_OK;
+	if (++answered == HOARD) {
+		for (i = 1; i <= HOARD; i++) {
+			(void)channel_send(handlers[0], MSG_CANCEL, i, NULL, 0);
+			(void)channel_send(handlers[1], MSG_CANCEL, i, NULL, 0);
+		}
+		ask_many(HOARD_MORE);
+	}
+	if (answered == HOARD + HOARD_MORE)
+		SAY("allowed %llu of %llu\n", (unsigned long long)allowed,
+		    (unsigned long long)asked);
+}
+
 /* Whoever comes to this one is sent away at once, and not kept waiting. */
 static void
 send_away(void)
@@ -249,6 +277,8 @@ begin(void)
 	} else if (attack_is("splice")) {
 		ask(1, "order_lookup", lookup);
 		ask(2, "order_lookup", lookup);
+	} else if (attack_is("hoard")) {
+		ask_many(HOARD);
 	} else if (attack_is("flood") || attack_is("cancel")) {
 		keep_company();
 	} else if (attack_is("giant-authd") || attack_is("torn-authd")) {
@@ -337,6 +367,10 @@ on_authd(struct channel *ch, const struct frame *f, void *arg)
 		if (++answered == 1 || answered % 1000 == 0)
 			SAY("answered %llu, %s\n", (unsigned long long)answered,
 			    outcome_name(m.outcome));
+		return 0;
+	}
+	if (attack_is("hoard")) {
+		hoard(&m);
 		return 0;
 	}
 	SAY("decision %s ticket %zu\n", outcome_name(m.outcome),

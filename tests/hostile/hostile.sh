@@ -216,6 +216,9 @@ listener_attack splice 'result 1 internal_error rows none' \
 listener_attack guess 'refused 20000 guesses' \
     'each guess is refused' nothing \
     'guess a MAC' 'MAC'
+listener_attack hoard 'allowed 256 of 350' \
+    'a caller has so many calls in flight and no more, whatever it says of them' nothing \
+    "have more of a caller's calls in flight than he may" 'auditd alone ends a call'
 for who in authd handler; do
 	listener_attack "giant-$who" "closed by $who" \
 	    'a frame of 4 GiB ends the connection before it is read' nothing \
