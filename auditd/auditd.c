@@ -25,7 +25,7 @@
 #include "auditd.h"
 #include "pending.h"
 
-#define PEERS_MAX	(HANDLERS_MAX + 1)
+#define PEERS_MAX	(4 * (HANDLERS_MAX + 1))	/* of so many crews */
 #define SWEEP_MS	1000
 #define DRAIN_END_MS	2000	/* at the end, for what is not in Postgres */
 #define END_POLL_MS	20
@@ -40,6 +40,7 @@ struct peer {
 	struct channel	*channel;	/* NULL: the place is free */
 	enum role	 role;
 	uint32_t	 index;
+	uint32_t	 crew;
 	uint32_t	 instance;
 	uint32_t	 id;		/* of this connection; struct report */
 	struct buffer	 acks;		/* u64 numbers, to be sent */
@@ -51,7 +52,6 @@ static struct {
 	char			*node;
 	char			*path;
 	char			*dsn;
-	char			*digest;
 	uint64_t		 limit;
 	uint64_t		 segment;
 	uint64_t		 keep_s;
@@ -61,8 +61,6 @@ static struct {
 	size_t			 checkpoints;
 	enum audit_failure	 on_failure;
 } conf;
-static struct join_tool *tools;
-static size_t ntools, tools_max;
 static struct join_conf join;
 static struct journal *journal;
 static struct peer peers[PEERS_MAX];
@@ -100,10 +98,22 @@ configure_checkpoints(const struct msg_conf_auditd *m)
 	return 0;
 }
 
+/* What a crew's records name: before the start, and at a reload. */
+static int
+take_catalogue(const struct frame *f)
+{
+	struct msg_conf_catalogue c;
+	struct msg_conf_tool_digest t;
+
+	if (f->type == MSG_CONF_CATALOGUE)
+		return get_conf_catalogue(f, &c) == -1 ? -1 :
+		    catalogue_begin(&c);
+	return get_conf_tool_digest(f, &t) == -1 ? -1 : catalogue_add(&t);
+}
+
 static int
 configure(const struct frame *f)
 {
-	struct msg_conf_tool_digest t;
 	struct msg_conf_sink sink;
 	struct msg_conf_auditd m;
 
@@ -117,29 +127,18 @@ configure(const struct frame *f)
 		conf.node = slice_dup(m.node);
 		conf.path = slice_dup(m.journal);
 		conf.dsn = slice_dup(m.dsn);
-		conf.digest = slice_dup(m.config_digest);
 		conf.limit = m.limit;
 		conf.segment = m.segment;
 		conf.keep_s = m.keep_s;
 		conf.on_failure = (enum audit_failure)m.on_failure;
-		tools_max = m.tools;
-		tools = calloc(tools_max + 1, sizeof(*tools));
 		if (conf.namespace == NULL || conf.node == NULL ||
-		    conf.path == NULL || conf.dsn == NULL ||
-		    conf.digest == NULL || tools == NULL)
+		    conf.path == NULL || conf.dsn == NULL)
 			return -1;
 		return 0;
 	}
-	if (f->type != MSG_CONF_TOOL_DIGEST || ntools == tools_max ||
-	    get_conf_tool_digest(f, &t) == -1)
-		return -1;
-	memcpy(tools[ntools].name, t.name.ptr, t.name.len);
-	memcpy(tools[ntools].digest, t.digest.ptr, t.digest.len);
-	memcpy(tools[ntools].source, t.source.ptr, t.source.len);
-	if ((tools[ntools].sql = slice_dup(t.sql)) == NULL)
-		return -1;
-	tools[ntools++].writes = t.writes;
-	return 0;
+	if (f->type == MSG_CONF_CATALOGUE || f->type == MSG_CONF_TOOL_DIGEST)
+		return take_catalogue(f);
+	return -1;
 }
 
 /* ---- acknowledging ----------------------------------------------------- */
@@ -530,7 +529,7 @@ static int
 on_parent_event(const struct frame *f)
 {
 	static const char *const names[] = { "crash", "reload", "log_level" };
-	const struct report report = { PARENT_ID, f->id };
+	const struct report report = { PARENT_ID, f->id, 0 };
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -545,7 +544,7 @@ on_report(struct channel *ch, const struct frame *f, void *arg)
 	static struct msg_audit_decision decision;
 	static struct msg_audit_call call;
 	struct peer *p = arg;
-	struct report report = { p->id, f->id };
+	struct report report = { p->id, f->id, p->crew };
 	uint64_t now = now_ms();
 
 	(void)ch;
@@ -585,19 +584,19 @@ on_peer_closed(struct channel *ch, void *arg)
 {
 	struct peer *p = arg;
 	enum role role = p->role;
-	uint32_t instance = p->instance;
+	uint32_t instance = p->instance, crew = p->crew;
 
 	log_debug("peer gone: %s", channel_name(ch));
 	peer_clear(p);
 	if (role == ROLE_AUTHD)
-		join_authd_down(now_ms());
+		join_authd_down(crew, now_ms());
 	else
 		join_handler_down(instance, now_ms());
 }
 
-/* The place of this role and index, or a free one; NULL: too many. */
+/* Its predecessor's in its crew, or a free one; NULL: too many. */
 static struct peer *
-peer_place(enum role role, uint32_t index)
+peer_place(const struct msg_peer *m)
 {
 	struct peer *free_place = NULL;
 	size_t i;
@@ -606,7 +605,8 @@ peer_place(enum role role, uint32_t index)
 		if (peers[i].channel == NULL) {
 			if (free_place == NULL)
 				free_place = &peers[i];
-		} else if (peers[i].role == role && peers[i].index == index) {
+		} else if (peers[i].role == (enum role)m->role &&
+		    peers[i].index == m->index && peers[i].crew == m->crew) {
 			return &peers[i];
 		}
 	}
@@ -644,7 +644,7 @@ on_peer(const struct msg_peer *m, int fd)
 	struct peer *p;
 
 	p = m->role == ROLE_AUTHD || m->role == ROLE_HANDLER ?
-	    peer_place((enum role)m->role, m->index) : NULL;
+	    peer_place(m) : NULL;
 	if (p == NULL) {
 		log_warn("peer refused: %s %u", role_name((enum role)m->role),
 		    m->index);
@@ -663,6 +663,7 @@ on_peer(const struct msg_peer *m, int fd)
 	p->role = (enum role)m->role;
 	p->index = m->index;
 	p->instance = m->instance;
+	p->crew = m->crew;
 	/* 0 is nobody. */
 	if (++last_id == 0 || last_id == PARENT_ID)
 		last_id = 1;
@@ -670,7 +671,7 @@ on_peer(const struct msg_peer *m, int fd)
 	buffer_init(&p->acks, REPORTS_MAX * 2 * sizeof(uint64_t));
 	buffer_init(&p->nacks, REPORTS_MAX * 2 * sizeof(uint64_t));
 	if (p->role == ROLE_AUTHD)
-		join_authd_up();
+		join_authd_up(p->crew);
 	else
 		join_handler_up(p->instance);
 }
@@ -759,14 +760,13 @@ prepare(void)
 	size_t bytes;
 	int told;
 
-	if (conf.path == NULL || ntools != tools_max)
+	struct catalogue *catalogue = catalogue_newest();
+
+	if (conf.path == NULL || catalogue == NULL)
 		return -1;
 	join.node = conf.node;
 	join.namespace = conf.namespace;
-	join.config_digest = conf.digest;
 	join.instance = child.instance;
-	join.tools = tools;
-	join.ntools = ntools;
 	join.append = on_append;
 	join.due = on_due;
 	join.refuse = on_refuse;
@@ -802,14 +802,16 @@ prepare(void)
 		return -1;
 	watch_folder();
 	start_event();
-	told = toolnote_tell(journal_dir(journal), tools, ntools, on_tool);
+	told = toolnote_tell(journal_dir(journal), catalogue->tools,
+	    catalogue->ntools, on_tool);
 	checkpoint_force();
 	bytes = journal_grouped(journal);
 	/* A journal that can't be written is no start. */
 	if (!commit_group())
 		return conf.on_failure == FAILURE_CONTINUE ? 0 : -1;
 	if (told > 0)
-		toolnote_done(journal_dir(journal), tools, ntools);
+		toolnote_done(journal_dir(journal), catalogue->tools,
+		    catalogue->ntools);
 	join_settled(1);
 	drain_kick(bytes);
 	return 0;
@@ -845,6 +847,37 @@ take_pipe(const struct frame *f)
 	return sink_pipe(index, f->fd);
 }
 
+/* Another configuration is in force: what is new in it is told. */
+static int
+new_catalogue(const struct frame *f)
+{
+	struct catalogue *c;
+	uint64_t before;
+
+	if (take_catalogue(f) == -1)
+		return -1;
+	if ((c = catalogue_newest()) == NULL)
+		return 0;
+	if (toolnote_tell(journal_dir(journal), c->tools, c->ntools,
+	    on_tool) == 0)
+		return 0;
+	before = journal_seq(journal);
+	commit();
+	/* Else they are told again by the next. */
+	if (journal_seq(journal) > before)
+		toolnote_done(journal_dir(journal), c->tools, c->ntools);
+	return 0;
+}
+
+/* What is not acknowledged yet its sender keeps, for our successor. */
+static void
+hand_over(void)
+{
+	log_debug("another auditd takes the journal");
+	ending = 1;
+	child.stop = 1;
+}
+
 static int
 control(const struct frame *f)
 {
@@ -860,6 +893,12 @@ control(const struct frame *f)
 		return on_parent_event(f);
 	if (f->type == MSG_SINK_PIPE)
 		return take_pipe(f);
+	if (f->type == MSG_CONF_CATALOGUE || f->type == MSG_CONF_TOOL_DIGEST)
+		return new_catalogue(f);
+	if (f->type == MSG_HAND_OVER) {
+		hand_over();
+		return 0;
+	}
 	if (f->type != MSG_STATUS_ASK)
 		return -1;
 	n = snprintf(text, sizeof(text),

@@ -2,7 +2,7 @@
 
 /*
  * What the files of auditd offer each other.  auditd.c is the process and its
- * peers; join.c makes records of reports; seen.c remembers which are written;
+ * peers; catalogue.c what records name of the configuration; join.c makes records of reports; seen.c remembers which are written;
  * compose.c and arguments.c say what stands in one; journal.c makes
  * records durable; postgres.c and rows.c carry them on to the table.
  */
@@ -201,13 +201,7 @@ void	 sinks_status(struct buffer *);
 void	 keep_run(int dir, uint64_t keep_s, uint64_t drained,
 	    int (*tell)(const char *detail));
 
-/* ---- join.c ------------------------------------------------------------ */
-
-/* Who is to be told when a report is durable. */
-struct report {
-	uint32_t	peer;		/* of auditd.c; 0: nobody */
-	uint64_t	number;
-};
+/* ---- catalogue.c ------------------------------------------------------- */
 
 struct join_tool {
 	char		 name[NAME_LEN_MAX + 1];
@@ -217,13 +211,37 @@ struct join_tool {
 	int		 writes;
 };
 
+struct catalogue {
+	uint32_t	 crew;
+	char		 digest[HASH_TEXT_LEN + 1];	/* of the configuration */
+	struct join_tool *tools;	/* sorted by name when it is whole */
+	size_t		 ntools;
+	size_t		 expected;
+};
+
+/* One begins; 0, or -1: another is not whole yet, or no memory. */
+int	 catalogue_begin(const struct msg_conf_catalogue *);
+int	 catalogue_add(const struct msg_conf_tool_digest *);
+/* NULL: there is none, or one is not whole. */
+struct catalogue *catalogue_newest(void);
+/* Of a crew, or else the newest; NULL: there is none. */
+const struct catalogue *catalogue_of(uint32_t crew);
+const struct join_tool *catalogue_tool(uint32_t crew, struct slice name);
+void	 catalogues_free(void);
+
+/* ---- join.c ------------------------------------------------------------ */
+
+/* Who is to be told when a report is durable. */
+struct report {
+	uint32_t	peer;		/* of auditd.c; 0: nobody */
+	uint64_t	number;
+	uint32_t	crew;		/* whose configuration the sender has */
+};
+
 struct join_conf {
 	const char	*node;
 	const char	*namespace;
-	const char	*config_digest;
 	uint32_t	 instance;	/* auditd's own */
-	struct join_tool *tools;	/* sorted by join_init() */
-	size_t		 ntools;
 	/* Adds a record to the group; 0, or -1: it can't be. */
 	int	(*append)(const struct record *);
 	/* Tells the sender when the group's fate is known. */
@@ -248,8 +266,8 @@ void	 join_event(const char *name, const char *detail_json);
 /* Peers come and go. */
 void	 join_handler_up(uint32_t instance);
 void	 join_handler_down(uint32_t instance, uint64_t now_ms);
-void	 join_authd_up(void);
-void	 join_authd_down(uint64_t now_ms);
+void	 join_authd_up(uint32_t crew);
+void	 join_authd_down(uint32_t crew, uint64_t now_ms);
 /* How many wait for their decision: worth a look at authd's channel. */
 size_t	 join_held(void);
 size_t	 join_pending(void);
@@ -274,16 +292,18 @@ void	 toolnote_done(int dir, const struct join_tool *, size_t ntools);
 void	 compose_init(const struct join_conf *);
 void	 compose_free(void);
 /* Each starts from an empty record; slices point into the messages. */
-void	 compose_refusal(struct record *, const struct msg_audit_decision *);
+void	 compose_refusal(struct record *, const struct msg_audit_decision *,
+	    uint32_t crew);
 void	 compose_event(struct record *, const char *name, const char *detail);
-void	 compose_reported(struct record *, const struct msg_audit_event *);
+void	 compose_reported(struct record *, const struct msg_audit_event *,
+	    uint32_t crew);
 /*
  * A call: what authd decided (may be NULL), what the handler said (may be
  * NULL), which handler.  late: after the call was closed without it.
  */
 void	 compose_call(struct record *, enum record_kind,
 	    const struct msg_audit_decision *, const struct msg_audit_call *,
-	    uint32_t handler, int late);
+	    uint32_t handler, uint32_t crew, int late);
 /* A call of which only the line of its intent is known. */
 int	 compose_from_line(struct record *, const char *line, size_t len);
 /* The handler that an intent's line names; 0: none. */

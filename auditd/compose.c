@@ -20,13 +20,6 @@ static struct buffer params;	/* of the record that is being composed */
 static struct buffer detail;
 static struct buffer texts;	/* of compose_from_line() */
 
-static int
-compare_tools(const void *a, const void *b)
-{
-	return strcmp(((const struct join_tool *)a)->name,
-	    ((const struct join_tool *)b)->name);
-}
-
 void
 compose_init(const struct join_conf *c)
 {
@@ -34,9 +27,6 @@ compose_init(const struct join_conf *c)
 	buffer_init(&params, RECORD_MAX);
 	buffer_init(&detail, DETAIL_MAX);
 	buffer_init(&texts, RECORD_MAX);
-	if (conf->ntools > 1)
-		qsort(conf->tools, conf->ntools, sizeof(*conf->tools),
-		    compare_tools);
 }
 
 void
@@ -45,19 +35,6 @@ compose_free(void)
 	buffer_freezero(&params);
 	buffer_free(&detail);
 	buffer_free(&texts);
-}
-
-static const struct join_tool *
-find_tool(struct slice name)
-{
-	struct join_tool key;
-
-	if (name.len == 0 || name.len > NAME_LEN_MAX)
-		return NULL;
-	memcpy(key.name, name.ptr, name.len);
-	key.name[name.len] = '\0';
-	return bsearch(&key, conf->tools, conf->ntools, sizeof(key),
-	    compare_tools);
 }
 
 /* A time that is not of today is not believed. */
@@ -72,13 +49,15 @@ sane_time(uint64_t time_us)
 }
 
 static void
-start(struct record *r, enum record_kind kind)
+start(struct record *r, enum record_kind kind, uint32_t crew)
 {
+	const struct catalogue *c = catalogue_of(crew);
+
 	memset(r, 0, sizeof(*r));
 	r->kind = kind;
 	r->node = slice_of(conf->node);
 	r->namespace = slice_of(conf->namespace);
-	r->config_digest = slice_of(conf->config_digest);
+	r->config_digest = slice_of(c == NULL ? "" : c->digest);
 }
 
 static void
@@ -107,11 +86,11 @@ set_decision(struct record *r, const struct msg_audit_decision *d)
 }
 
 static void
-set_tool(struct record *r)
+set_tool(struct record *r, uint32_t crew)
 {
 	const struct join_tool *tool;
 
-	if ((tool = find_tool(r->tool)) == NULL)
+	if ((tool = catalogue_tool(crew, r->tool)) == NULL)
 		return;
 	r->tool_digest = slice_of(tool->digest);
 	if (r->source.len == 0 && r->kind != RECORD_REFUSAL)
@@ -214,29 +193,31 @@ set_call(struct record *r, const struct msg_audit_call *c)
 }
 
 void
-compose_refusal(struct record *r, const struct msg_audit_decision *d)
+compose_refusal(struct record *r, const struct msg_audit_decision *d,
+    uint32_t crew)
 {
-	start(r, RECORD_REFUSAL);
+	start(r, RECORD_REFUSAL, crew);
 	set_decision(r, d);
 	r->outcome = (enum outcome)d->outcome;
 	r->reason = (enum reason)d->reason;
 	r->calls = d->calls == 0 ? 1 : d->calls;
-	set_tool(r);
+	set_tool(r, crew);
 }
 
 void
 compose_event(struct record *r, const char *name, const char *detail_json)
 {
-	start(r, RECORD_EVENT);
+	start(r, RECORD_EVENT, 0);
 	r->time_us = wall_us();
 	r->event = slice_of(name);
 	r->detail = slice_of(detail_json);
 }
 
 void
-compose_reported(struct record *r, const struct msg_audit_event *m)
+compose_reported(struct record *r, const struct msg_audit_event *m,
+    uint32_t crew)
 {
-	start(r, RECORD_EVENT);
+	start(r, RECORD_EVENT, crew);
 	r->time_us = wall_us();
 	r->has_request = 1;
 	memcpy(r->request_id, m->id, sizeof(r->request_id));
@@ -247,9 +228,9 @@ compose_reported(struct record *r, const struct msg_audit_event *m)
 void
 compose_call(struct record *r, enum record_kind kind,
     const struct msg_audit_decision *d, const struct msg_audit_call *c,
-    uint32_t handler, int late)
+    uint32_t handler, uint32_t crew, int late)
 {
-	start(r, kind);
+	start(r, kind, crew);
 	buffer_clear(&detail);
 	r->calls = kind != RECORD_INTENT;
 	if (d != NULL)
@@ -263,7 +244,7 @@ compose_call(struct record *r, enum record_kind kind,
 		detail_number("handler", handler);
 	if (c != NULL)
 		set_call(r, c);
-	set_tool(r);
+	set_tool(r, crew);
 	detail_finish(r);
 }
 
@@ -291,7 +272,7 @@ compose_from_line(struct record *r, const char *line, size_t len)
 {
 	struct record_view v;
 
-	start(r, RECORD_OUTCOME);
+	start(r, RECORD_OUTCOME, 0);
 	buffer_clear(&texts);
 	if (record_view(line, len, &v) == -1 ||
 	    view_request_id(v.field[FIELD_REQUEST_ID], r->request_id) == -1 ||

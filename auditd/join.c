@@ -14,7 +14,8 @@
 #include "../common/proc.h"
 #include "pending.h"
 
-#define LIVE_MAX	(2 * HANDLERS_MAX)
+#define LIVE_MAX	(8 * HANDLERS_MAX)	/* of several crews */
+#define AUTHDS_MAX	8	/* of several crews, also gone ones */
 #define COMPLAIN_MS	1000
 #define AGAIN_MAX	1024	/* of a sweep */
 
@@ -30,8 +31,13 @@ static size_t nmarks, marks_cap;
 static uint32_t dead[DEAD_MAX], live[LIVE_MAX];
 static size_t ndead, nlive;
 static uint64_t started_ms;
-static int authd_up, authd_was_up;
-static uint64_t authd_since_ms;
+/* Authd of each crew, newest last. */
+static struct authd {
+	uint32_t	crew;
+	int		up;
+	uint64_t	since_ms;
+} authds[AUTHDS_MAX];
+static size_t nauthds;
 static uint64_t latest_ms;	/* the time that was told last */
 
 static int
@@ -43,6 +49,18 @@ is_in(const uint32_t *set, size_t n, uint32_t instance)
 		if (set[i] == instance)
 			return 1;
 	return 0;
+}
+
+/* NULL: it was not here yet. */
+static struct authd *
+authd_of(uint32_t crew)
+{
+	size_t i;
+
+	for (i = 0; i < nauthds; i++)
+		if (authds[i].crew == crew)
+			return &authds[i];
+	return NULL;
 }
 
 /* About a sibling that may be an attacker's: it must not fill the log. */
@@ -98,7 +116,7 @@ write_call(struct pending *p, enum record_kind kind,
 	struct record r;
 	unsigned int flags;
 
-	compose_call(&r, kind, decided, m, p->handler, 0);
+	compose_call(&r, kind, decided, m, p->handler, p->crew, 0);
 	/* A restart lost the decision, or authd will send it again. */
 	if (decided == NULL && p->line != NULL)
 		r.undecided = 0;
@@ -122,10 +140,10 @@ write_closed(struct pending *p)
 	struct record r;
 
 	if (decided != NULL) {
-		compose_call(&r, kind, decided, NULL, p->handler, 0);
+		compose_call(&r, kind, decided, NULL, p->handler, p->crew, 0);
 	} else if (pending_call(p, &m) != NULL) {
 		/* An intent that nobody decided. */
-		compose_call(&r, kind, NULL, &m, p->handler, 0);
+		compose_call(&r, kind, NULL, &m, p->handler, p->crew, 0);
 		r.ran = 0;
 	} else if (p->line == NULL ||
 	    compose_from_line(&r, p->line, p->line_len) == -1) {
@@ -250,7 +268,7 @@ refusal(struct report report, const struct msg_audit_decision *m)
 		conf->due(report);
 		return;
 	}
-	compose_refusal(&r, m);
+	compose_refusal(&r, m, report.crew);
 	if (conf->append(&r) == -1) {
 		conf->refuse(report);
 		return;
@@ -276,6 +294,7 @@ adopt(struct pending *p, struct report report, const struct frame *f,
 	if (payload_keep(&p->decision, &p->decision_len, f) == -1)
 		return -1;
 	p->decision_report = report;
+	p->crew = report.crew;
 	p->handler = m->handler_instance;
 	p->listener = m->listener_instance;
 	p->question = m->question;
@@ -346,6 +365,7 @@ static void
 hold(struct report report, uint32_t handler, const struct frame *f,
     const struct msg_audit_call *m, int intent, uint64_t now_ms)
 {
+	const struct authd *a;
 	struct pending *p;
 
 	if (pendings.held >= REPORTS_MAX ||
@@ -354,6 +374,7 @@ hold(struct report report, uint32_t handler, const struct frame *f,
 		return;
 	}
 	p->handler = handler;
+	p->crew = report.crew;
 	p->call_report = report;
 	p->held_intent = intent;
 	if (payload_keep(&p->call, &p->call_len, f) == -1) {
@@ -362,7 +383,7 @@ hold(struct report report, uint32_t handler, const struct frame *f,
 		return;
 	}
 	/* authd's last words have been read: no decision will come. */
-	if (authd_was_up && !authd_up)
+	if ((a = authd_of(report.crew)) != NULL && !a->up)
 		release(p);
 }
 
@@ -423,7 +444,7 @@ late_outcome(struct report report, uint32_t handler,
 	struct record r;
 
 	compose_call(&r, counted || m->intended ? RECORD_OUTCOME : RECORD_CALL,
-	    NULL, m, handler, 1);
+	    NULL, m, handler, report.crew, 1);
 	r.calls = !counted;
 	if (conf->append(&r) == -1) {
 		conf->refuse(report);
@@ -480,7 +501,7 @@ join_reported(struct report report, const struct msg_audit_event *m)
 		conf->due(report);
 		return;
 	}
-	compose_reported(&r, m);
+	compose_reported(&r, m, report.crew);
 	if (conf->append(&r) == -1) {
 		conf->refuse(report);
 		return;
@@ -523,22 +544,48 @@ join_handler_down(uint32_t instance, uint64_t now_ms)
 			close_call(p, OUTCOME_UNKNOWN, REASON_PROCESS_DIED);
 }
 
-void
-join_authd_up(void)
+/* A place in the table, taken from one that is gone where there is none. */
+static struct authd *
+authd_place(uint32_t crew)
 {
-	authd_up = authd_was_up = 1;
-	authd_since_ms = latest_ms;
+	struct authd *a = authd_of(crew);
+	size_t i;
+
+	if (a != NULL)
+		return a;
+	if (nauthds == AUTHDS_MAX) {
+		for (i = 0; i < nauthds && authds[i].up; i++)
+			;
+		if (i == nauthds)
+			i = 0;
+		memmove(&authds[i], &authds[i + 1],
+		    (--nauthds - i) * sizeof(authds[0]));
+	}
+	a = &authds[nauthds++];
+	a->crew = crew;
+	return a;
 }
 
 void
-join_authd_down(uint64_t now_ms)
+join_authd_up(uint32_t crew)
 {
+	struct authd *a = authd_place(crew);
+
+	a->up = 1;
+	a->since_ms = latest_ms;
+}
+
+void
+join_authd_down(uint32_t crew, uint64_t now_ms)
+{
+	struct authd *a = authd_of(crew);
 	struct pending *p, *next;
 
 	(void)now_ms;
-	authd_up = 0;
+	if (a != NULL)
+		a->up = 0;
 	TAILQ_FOREACH_SAFE(p, &pendings.list, entry, next)
-		if (p->state == HELD)
+		if (p->state == HELD && p->crew == crew)
 			release(p);
 }
 
@@ -572,10 +619,12 @@ try_again(struct pending *p)
  * to wait for.
  */
 static uint64_t
-held_ms(uint64_t now_ms)
+held_ms(uint32_t crew, uint64_t now_ms)
 {
-	return authd_up && now_ms - authd_since_ms > HELD_MS ? HELD_MS :
-	    HELD_ABSENT_MS;
+	const struct authd *a = authd_of(crew);
+
+	return a != NULL && a->up && now_ms - a->since_ms > HELD_MS ?
+	    HELD_MS : HELD_ABSENT_MS;
 }
 
 void
@@ -589,7 +638,7 @@ join_sweep(uint64_t now_ms)
 	TAILQ_FOREACH_SAFE(p, &pendings.list, entry, next) {
 		switch (p->state) {
 		case HELD:
-			if (now_ms - p->since_ms > held_ms(now_ms))
+			if (now_ms - p->since_ms > held_ms(p->crew, now_ms))
 				release(p);
 			break;
 		case DECIDED:
@@ -711,8 +760,7 @@ join_init(const struct join_conf *c, uint64_t now_ms)
 {
 	conf = c;
 	started_ms = latest_ms = now_ms;
-	ndead = nlive = 0;
-	authd_up = authd_was_up = 0;
+	ndead = nlive = nauthds = 0;
 	compose_init(c);
 	seen_init();
 }

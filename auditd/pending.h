@@ -30,6 +30,7 @@ struct pending {
 	int			 asked;		/* in by_question */
 	int			 held_intent;	/* HELD: call is an intent */
 	uint32_t		 handler;	/* instance */
+	uint32_t		 crew;		/* of whoever reported it first */
 	uint32_t		 listener;	/* instance */
 	uint64_t		 question;
 	uint64_t		 since_ms;

@@ -7,7 +7,8 @@
 
 #define NAME_LEN_MAX	64		/* bytes of a name in the configuration */
 #define TOOLS_MAX	1024		/* tools of one daemon; bits of a listing */
-#define GENERATIONS_BYTES (TOOLS_MAX * 8)	/* a counter for each tool */
+#define GENERATIONS_MAX	8192		/* counters, shared by tools of one hash */
+#define GENERATIONS_BYTES (GENERATIONS_MAX * 8)
 #define CHECKPOINTS_MAX	4		/* files that checkpoints go to */
 #define AUDIT_SEGMENT_MIN 4096		/* bytes */
 #define TRIED_MAX	8		/* sources that one call asks */

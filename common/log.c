@@ -16,6 +16,7 @@
 static const char *role_ = "pontifexd";
 static int foreground_ = 1;
 static int verbose_;
+static struct buffer *copy_;
 
 void
 log_init(const char *role, int foreground, int verbose)
@@ -27,6 +28,12 @@ log_init(const char *role, int foreground, int verbose)
 	if (!foreground)
 		openlog("pontifexd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	tzset();
+}
+
+void
+log_copy_to(struct buffer *b)
+{
+	copy_ = b;
 }
 
 void
@@ -53,6 +60,8 @@ emit(int priority, const char *fmt, va_list ap)
 	n = vsnprintf(line, sizeof(line), fmt, ap);
 	if (n < 0)
 		return;
+	if (copy_ != NULL && priority <= LOG_WARNING)
+		(void)buffer_printf(copy_, "%s\n", line);
 	if (foreground_) {
 		clock_gettime(CLOCK_REALTIME, &ts);
 		gmtime_r(&ts.tv_sec, &tm);

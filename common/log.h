@@ -16,6 +16,8 @@
 void	 log_init(const char *role, int foreground, int verbose);
 void	 log_verbose(int);
 int	 log_is_verbose(void);
+/* A copy of each warning from now on, without its stamp; NULL: no more. */
+void	 log_copy_to(struct buffer *);
 void	 log_debug(const char *, ...) __attribute__((__format__(printf, 1, 2)));
 void	 log_info(const char *, ...) __attribute__((__format__(printf, 1, 2)));
 void	 log_warn(const char *, ...) __attribute__((__format__(printf, 1, 2)));

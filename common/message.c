@@ -30,12 +30,18 @@ message_name(unsigned int type)
 		[MSG_CONF_SOURCE] = "conf source",
 		[MSG_CONF_TOOL] = "conf tool", [MSG_CONF_PARAM] = "conf param",
 		[MSG_CONF_AUDITD] = "conf auditd",
+		[MSG_CONF_CATALOGUE] = "conf catalogue",
 		[MSG_CONF_TOOL_DIGEST] = "conf tool digest",
 		[MSG_CONFIG_END] = "config end", [MSG_PEER] = "peer",
 		[MSG_LISTEN] = "listen", [MSG_KEYS] = "keys",
 		[MSG_TICKET_KEY] = "ticket key", [MSG_VERBOSE] = "verbose",
 		[MSG_SHUTDOWN] = "shutdown", [MSG_STATUS_ASK] = "status ask",
 		[MSG_STATS_ASK] = "stats ask", [MSG_STATS] = "stats",
+		[MSG_LEAVE] = "leave", [MSG_LEFT] = "left",
+		[MSG_HAND_OVER] = "hand over",
+		[MSG_CHECKED_SOURCE] = "checked source",
+		[MSG_CHECKED_TOOL] = "checked tool",
+		[MSG_CHECKED] = "checked",
 		[MSG_READY] = "ready", [MSG_STATUS] = "status",
 		[MSG_VIOLATION] = "violation", [MSG_AUTHORIZE] = "authorize",
 		[MSG_DECISION] = "decision", [MSG_CALL] = "call",
@@ -46,6 +52,7 @@ message_name(unsigned int type)
 		[MSG_AUDIT_OUTCOME] = "audit outcome",
 		[MSG_AUDIT_ACK] = "audit ack", [MSG_AUDIT_NACK] = "audit nack",
 		[MSG_CTL_STATUS] = "ctl status", [MSG_CTL_RELOAD] = "ctl reload",
+		[MSG_CTL_DIFF] = "ctl diff",
 		[MSG_EXPLAIN] = "explain", [MSG_EXPLAINED] = "explained",
 		[MSG_KEYS_USED] = "keys used",
 		[MSG_CTL_EXPLAIN] = "ctl explain",
@@ -389,6 +396,7 @@ put_conf_handler(struct buffer *b, const struct msg_conf_handler *m)
 	put_slice(b, m->namespace);
 	put_u32(b, m->sources);
 	put_u32(b, m->tools);
+	put_u8(b, m->check);
 }
 
 int
@@ -399,6 +407,7 @@ get_conf_handler(const struct frame *f, struct msg_conf_handler *m)
 	m->namespace = get_string(&r, NAME_LEN_MAX);
 	m->sources = get_count(&r, SOURCES_MAX);
 	m->tools = get_count(&r, TOOLS_MAX);
+	m->check = (uint8_t)get_enum(&r, CHECK_MODE_MAX);
 	return wire_done(&r);
 }
 
@@ -574,8 +583,6 @@ put_conf_auditd(struct buffer *b, const struct msg_conf_auditd *m)
 	put_list(b, m->checkpoint, m->checkpoints);
 	put_u8(b, m->on_failure);
 	put_slice(b, m->dsn);
-	put_slice(b, m->config_digest);
-	put_u32(b, m->tools);
 }
 
 int
@@ -595,8 +602,67 @@ get_conf_auditd(const struct frame *f, struct msg_conf_auditd *m)
 	    PATH_LEN_MAX);
 	m->on_failure = (uint8_t)get_enum(&r, FAILURE_MAX);
 	m->dsn = get_string(&r, TEXT_MAX_);
+	return wire_done(&r);
+}
+
+void
+put_conf_catalogue(struct buffer *b, const struct msg_conf_catalogue *m)
+{
+	put_u32(b, m->crew);
+	put_slice(b, m->config_digest);
+	put_u32(b, m->tools);
+}
+
+int
+get_conf_catalogue(const struct frame *f, struct msg_conf_catalogue *m)
+{
+	READ(f, r);
+
+	m->crew = get_u32(&r);
 	m->config_digest = get_string(&r, 2 * DIGEST_LEN);
 	m->tools = get_count(&r, TOOLS_MAX);
+	return wire_done(&r);
+}
+
+void
+put_checked_source(struct buffer *b, const struct msg_checked_source *m)
+{
+	put_slice(b, m->source);
+	put_bool(b, m->up);
+	put_slice(b, m->text);
+}
+
+int
+get_checked_source(const struct frame *f, struct msg_checked_source *m)
+{
+	READ(f, r);
+
+	m->source = get_string(&r, NAME_LEN_MAX);
+	m->up = get_bool(&r);
+	m->text = get_string(&r, CHECK_TEXT_MAX);
+	return wire_done(&r);
+}
+
+void
+put_checked_tool(struct buffer *b, const struct msg_checked_tool *m)
+{
+	put_u32(b, m->tool);
+	put_slice(b, m->source);
+	put_bool(b, m->refused);
+	put_slice(b, m->param);
+	put_slice(b, m->text);
+}
+
+int
+get_checked_tool(const struct frame *f, struct msg_checked_tool *m)
+{
+	READ(f, r);
+
+	m->tool = get_u32(&r);
+	m->source = get_string(&r, NAME_LEN_MAX);
+	m->refused = get_bool(&r);
+	m->param = get_string(&r, NAME_LEN_MAX);
+	m->text = get_string(&r, CHECK_TEXT_MAX);
 	return wire_done(&r);
 }
 
@@ -650,6 +716,7 @@ put_peer(struct buffer *b, const struct msg_peer *m)
 	put_u8(b, m->role);
 	put_u32(b, m->index);
 	put_u32(b, m->instance);
+	put_u32(b, m->crew);
 }
 
 int
@@ -660,6 +727,7 @@ get_peer(const struct frame *f, struct msg_peer *m)
 	m->role = get_u8(&r);
 	m->index = get_u32(&r);
 	m->instance = get_u32(&r);
+	m->crew = get_u32(&r);
 	return wire_done(&r);
 }
 

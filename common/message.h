@@ -43,7 +43,9 @@ enum message_type {
 	MSG_CONF_TOOL,		/* handler, in configuration order */
 	MSG_CONF_PARAM,		/* handler: a parameter of the tool before it */
 	MSG_CONF_AUDITD,	/* one, auditd */
-	MSG_CONF_TOOL_DIGEST,	/* auditd, in configuration order */
+	/* auditd: what records of a crew name; also in the loop, at a reload */
+	MSG_CONF_CATALOGUE,
+	MSG_CONF_TOOL_DIGEST,	/* auditd: a tool of the catalogue before it */
 	MSG_CONFIG_END,		/* empty */
 	/* parent -> child, in the loop */
 	MSG_PEER,		/* with a descriptor */
@@ -52,6 +54,8 @@ enum message_type {
 	MSG_TICKET_KEY,		/* handler: the ticket key that is valid now */
 	MSG_VERBOSE,		/* u8 */
 	MSG_SHUTDOWN,		/* empty: finish and exit 0 */
+	MSG_LEAVE,		/* listener, empty: accept no more, end when all is answered */
+	MSG_HAND_OVER,		/* auditd, empty: exit 0, another takes the journal */
 	MSG_STATUS_ASK,		/* empty */
 	MSG_STATS_ASK,		/* empty */
 	MSG_EXPLAIN,		/* authd: a token, to the payload's end */
@@ -61,6 +65,11 @@ enum message_type {
 	MSG_STATS,		/* cells (stats.h), answers MSG_STATS_ASK; the last word */
 	MSG_EXPLAINED,		/* lines of text, answers MSG_EXPLAIN */
 	MSG_KEYS_USED,		/* authd: when which key was used last */
+	MSG_LEFT,		/* listener, empty: it accepts nothing more */
+	/* handler that was told to check: what it found, and the end of that */
+	MSG_CHECKED_SOURCE,
+	MSG_CHECKED_TOOL,
+	MSG_CHECKED,		/* empty */
 	/* MSG_PEER, too: that peer ended its channel to us */
 	MSG_VIOLATION,		/* u32: the system call that the sandbox refused */
 	/* listener <-> authd; the frame id is the listener's question number */
@@ -84,9 +93,10 @@ enum message_type {
 	/* pontifexctl <-> parent, over the control socket */
 	MSG_CTL_STATUS,		/* empty */
 	MSG_CTL_RELOAD,		/* empty */
+	MSG_CTL_DIFF,		/* u8: as JSON */
 	MSG_CTL_VERBOSE,	/* u8 */
 	MSG_CTL_EXPLAIN,	/* a token, to the payload's end; root alone */
-	MSG_CTL_REPLY,		/* u8: 0 ok, 1 failed; then text, to the payload's end */
+	MSG_CTL_REPLY,		/* u8: enum ctl_status; then text, to the payload's end */
 	MSG_MAX
 };
 
@@ -208,10 +218,17 @@ struct msg_conf_fetch {
 void	put_conf_fetch(struct buffer *, const struct msg_conf_fetch *);
 int	get_conf_fetch(const struct frame *, struct msg_conf_fetch *);
 
+enum check_mode {
+	CHECK_NONE,
+	CHECK_STATEMENTS,	/* say which are refused: a reload */
+	CHECK_DESCRIBE,		/* … and what all take and give: pontifexd -nn */
+	CHECK_MODE_MAX
+};
 struct msg_conf_handler {
 	struct slice	namespace;
 	uint32_t	sources;
 	uint32_t	tools;
+	uint8_t		check;		/* enum check_mode */
 };
 void	put_conf_handler(struct buffer *, const struct msg_conf_handler *);
 int	get_conf_handler(const struct frame *, struct msg_conf_handler *);
@@ -308,11 +325,18 @@ struct msg_conf_auditd {
 	struct slice	checkpoint[CHECKPOINTS_MAX];	/* absolute paths */
 	uint8_t		on_failure;	/* enum audit_failure */
 	struct slice	dsn;		/* Postgres, may be empty (a secret) */
-	struct slice	config_digest;	/* hex */
-	uint32_t	tools;
 };
 void	put_conf_auditd(struct buffer *, const struct msg_conf_auditd *);
 int	get_conf_auditd(const struct frame *, struct msg_conf_auditd *);
+
+/* Takes the place of what was said of this crew before; it is the newest. */
+struct msg_conf_catalogue {
+	uint32_t	crew;		/* as in struct msg_peer */
+	struct slice	config_digest;	/* hex */
+	uint32_t	tools;		/* how many MSG_CONF_TOOL_DIGEST follow */
+};
+void	put_conf_catalogue(struct buffer *, const struct msg_conf_catalogue *);
+int	get_conf_catalogue(const struct frame *, struct msg_conf_catalogue *);
 
 struct msg_conf_tool_digest {
 	struct slice	name;
@@ -344,6 +368,7 @@ struct msg_peer {
 	uint8_t		role;		/* enum role */
 	uint32_t	index;
 	uint32_t	instance;
+	uint32_t	crew;		/* whose configuration it has; 0: auditd */
 };
 void	put_peer(struct buffer *, const struct msg_peer *);
 int	get_peer(const struct frame *, struct msg_peer *);
@@ -380,6 +405,27 @@ struct msg_keys_used {
 };
 void	put_keys_used(struct buffer *, const struct msg_keys_used *);
 int	get_keys_used(const struct frame *, struct msg_keys_used *);
+/* ---- handler -> parent ------------------------------------------------- */
+
+#define CHECK_TEXT_MAX	1024	/* bytes of what one of these says */
+
+struct msg_checked_source {
+	struct slice	source;
+	int		up;
+	struct slice	text;		/* not up: why, without a secret */
+};
+void	put_checked_source(struct buffer *, const struct msg_checked_source *);
+int	get_checked_source(const struct frame *, struct msg_checked_source *);
+
+struct msg_checked_tool {
+	uint32_t	tool;		/* number, in configuration order */
+	struct slice	source;
+	int		refused;
+	struct slice	param;		/* that is to blame; may be empty */
+	struct slice	text;		/* why; or what it takes and gives */
+};
+void	put_checked_tool(struct buffer *, const struct msg_checked_tool *);
+int	get_checked_tool(const struct frame *, struct msg_checked_tool *);
 
 /* ---- listener <-> authd ------------------------------------------------ */
 
@@ -577,6 +623,8 @@ int	get_audit_call(const struct frame *, struct msg_audit_call *);
 
 /* MSG_AUDIT_ACK and _NACK: as many u64 report numbers as the payload holds. */
 #define ACKS_MAX	4096
+
+enum ctl_status { CTL_REPLY_OK, CTL_REPLY_FAILED, CTL_REPLY_DIFFERS };
 
 /* Reads the u8 of MSG_VERBOSE and MSG_CTL_VERBOSE; -1 where it is not 0 or 1. */
 int	get_flag(const struct frame *, int *);

@@ -136,7 +136,7 @@ take_orders(enum role role)
 void
 child_peer_gone(const struct channel *ch, enum role role, uint32_t index)
 {
-	struct msg_peer m = { (uint8_t)role, index, 0 };
+	struct msg_peer m = { (uint8_t)role, index, 0, 0 };
 	struct buffer *b;
 
 	if (role < ROLE_MAX && index < HANDLERS_MAX)

@@ -253,6 +253,36 @@ stat_set_free(struct stat_set *set)
 	set->n = 0;
 }
 
+void
+stat_set_relabel(struct stat_set *set, int (*map)(enum stat_label, uint16_t,
+    void *), void *arg)
+{
+	const struct stat_row *row;
+	struct stat_cell c;
+	size_t i, n = 0;
+	int to;
+
+	for (i = 0; i < set->n; i++) {
+		c = set->cell[i];
+		row = &rows[c.id];
+		if (row->label[0] != LABEL_NONE) {
+			if ((to = map(row->label[0], c.label, arg)) == -1)
+				continue;
+			c.label = (uint16_t)to;
+		}
+		/* Of a histogram it is the bucket. */
+		if (row->label[1] != LABEL_NONE) {
+			if ((to = map(row->label[1], c.label2, arg)) == -1)
+				continue;
+			c.label2 = (uint16_t)to;
+		}
+		set->cell[n++] = c;
+	}
+	set->n = n;
+	if (n > 1)
+		qsort(set->cell, n, sizeof(*set->cell), cell_order);
+}
+
 static uint64_t
 merged(const struct stat_cell *c, uint64_t a, uint64_t b)
 {

@@ -174,5 +174,12 @@ void	stat_set_free(struct stat_set *);
  */
 int	stat_set_add(struct stat_set *into, const struct stat_set *from,
 	    int counters_only);
+/*
+ * Another configuration counts its labels otherwise: map gives the number
+ * that stands for the same in it, or -1, and the cell is gone.  No two are
+ * mapped to one.
+ */
+void	stat_set_relabel(struct stat_set *, int (*map)(enum stat_label,
+	    uint16_t label, void *), void *);
 
 #endif

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * The listening sockets.  The parent binds them and keeps them open, so that
- * a listener's death refuses no connection: the kernel keeps them queued
- * until its successor accepts.  Where the kernel spreads connections among
- * sockets of one port (Linux), each listener has one of its own.
+ * The listening sockets, as doors: one for each listen line.  The parent
+ * binds them and keeps them open, so that a listener's death refuses no
+ * connection: the kernel keeps them queued until its successor accepts.
+ * Where the kernel spreads connections among sockets of one port (Linux),
+ * each listener has one of its own.
+ *
+ * A reload keeps a door whose line is still there, with all its sockets: a
+ * socket that was closed would take with it what is queued on it.  Where
+ * there are fewer listeners than before, some accept from more than one.
  */
 
 #include <sys/socket.h>
@@ -22,6 +27,18 @@
 #include "parent.h"
 
 #define BACKLOG	1024	/* connections; the kernel may cap it */
+
+struct door {
+	TAILQ_ENTRY(door)	 entry;
+	char			*address;	/* as the line has it */
+	uint16_t		 port;
+	int			 socket[LISTENERS_MAX];
+	uint32_t		 sockets;
+	uint32_t		 in_force;	/* of them; more: for the crew that rises */
+};
+
+static TAILQ_HEAD(, door) doors = TAILQ_HEAD_INITIALIZER(doors);
+
 
 static int
 bind_one(const struct listen_conf *l, int shared)
@@ -67,40 +84,159 @@ fail:
 /*
  * SO_REUSEPORT lets a process of the same user join the port: a first bind
  * without it finds out whether the port is free, so that two daemons never
- * share one by mistake.
+ * share one by mistake.  It cannot tell where a door of ours has the port.
  */
 static int
 port_is_free(const struct listen_conf *l)
 {
+	const struct door *d;
 	int fd;
 
+	TAILQ_FOREACH(d, &doors, entry)
+		if (d->port == l->port && l->port != 0)
+			return 1;
 	if ((fd = bind_one(l, 0)) == -1)
 		return 0;
 	close(fd);
 	return 1;
 }
 
-int
-sockets_bind(void)
+static struct door *
+door_of(const struct listen_conf *l)
 {
-	const struct config *c = parent.config;
+	struct door *d;
+
+	TAILQ_FOREACH(d, &doors, entry)
+		if (d->port == l->port && strcmp(d->address, l->address) == 0)
+			return d;
+	return NULL;
+}
+
+static struct door *
+door_new(const struct listen_conf *l)
+{
+	struct door *d;
+
+	if (!port_is_free(l))
+		return NULL;
+	if ((d = calloc(1, sizeof(*d))) == NULL ||
+	    (d->address = strdup(l->address)) == NULL) {
+		log_errno("listen on %s", l->address);
+		free(d);
+		return NULL;
+	}
+	d->port = l->port;
+	TAILQ_INSERT_TAIL(&doors, d, entry);
+	return d;
+}
+
+/* Those behind `from' are closed; without any it is gone. */
+static void
+door_close(struct door *d, uint32_t from)
+{
+	while (d->sockets > from)
+		close(d->socket[--d->sockets]);
+	if (d->sockets > 0)
+		return;
+	TAILQ_REMOVE(&doors, d, entry);
+	free(d->address);
+	free(d);
+}
+
+int
+doors_prepare(const struct config *c)
+{
 	const struct listen_conf *l;
-	uint32_t i;
-	int fd = -1;
+	struct door *d;
+	uint32_t n = 0;
+	int fd;
 
 	TAILQ_FOREACH(l, &c->listens, entry) {
-		if (parent.nsockets == LISTENS_MAX) {
+		if (n++ == LISTENS_MAX) {
 			log_warn("more than %d listen lines", LISTENS_MAX);
 			return -1;
 		}
-		if (!port_is_free(l))
+		if ((d = door_of(l)) == NULL && (d = door_new(l)) == NULL)
 			return -1;
-		for (i = 0; i < c->listeners; i++) {
+		while (d->sockets < c->listeners) {
 			if ((fd = bind_one(l, 1)) == -1)
 				return -1;
-			parent.sockets[i][parent.nsockets] = fd;
+			d->socket[d->sockets++] = fd;
 		}
-		parent.nsockets++;
 	}
 	return 0;
+}
+
+void
+doors_forget(void)
+{
+	struct door *d, *next;
+
+	TAILQ_FOREACH_SAFE(d, &doors, entry, next)
+		door_close(d, d->in_force);
+}
+
+static int
+is_listed(const struct config *c, const struct door *d)
+{
+	const struct listen_conf *l;
+
+	TAILQ_FOREACH(l, &c->listens, entry)
+		if (l->port == d->port && strcmp(l->address, d->address) == 0)
+			return 1;
+	return 0;
+}
+
+/* What the crew before still has of one that goes, it empties and closes. */
+static void
+close_unlisted(const struct config *c)
+{
+	struct door *d, *next;
+
+	TAILQ_FOREACH_SAFE(d, &doors, entry, next) {
+		d->in_force = d->sockets;
+		if (!is_listed(c, d))
+			door_close(d, 0);
+	}
+}
+
+/* Every socket has a listener, also where there are more than listeners. */
+void
+doors_send(struct child_proc *listener)
+{
+	uint32_t i, n = listener->crew->config->listeners;
+	struct door *d;
+	int fd;
+
+	TAILQ_FOREACH(d, &doors, entry)
+		for (i = listener->index; i < d->in_force; i += n) {
+			fd = fcntl(d->socket[i], F_DUPFD_CLOEXEC, 0);
+			if (fd == -1) {
+				log_errno("listening socket for %s",
+				    listener->name);
+				continue;
+			}
+			if (listener->control == NULL || channel_send_fd(
+			    listener->control, MSG_LISTEN, 0, NULL, 0, fd) ==
+			    -1)
+				close(fd);
+		}
+}
+
+void
+doors_open(struct crew *crew)
+{
+	const struct config *c = crew->config;
+	const struct listen_conf *l;
+	struct child_proc *other;
+
+	close_unlisted(c);
+	TAILQ_FOREACH(other, &parent.children, entry)
+		if (other->crew == crew && other->role == ROLE_LISTENER)
+			doors_send(other);
+	TAILQ_FOREACH(l, &c->listens, entry)
+		log_info("ready: listening on %s port %u: %u tools, "
+		    "%u listeners, %u handlers", l->address,
+		    (unsigned int)l->port, c->ntools, c->listeners,
+		    c->handlers);
 }

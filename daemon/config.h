@@ -228,6 +228,12 @@ int	config_define(const char *);
  */
 struct config *config_load(const char *path);
 void	config_free(struct config *);
+/* Where the errors go from now on; NULL: stderr. */
+void	config_errors_to(struct buffer *);
+/* The file that it stands in. */
+const char *source_file(const struct source_conf *);
+const char *tool_file(const struct tool_conf *);
+const char *param_file(const struct param_conf *);
 struct source_conf *config_source(struct config *, const char *name);
 
 /* sqlscan.c: finds the parameters of a statement. */

@@ -35,9 +35,6 @@ struct placed_param {
 	struct param_conf	 conf;
 	const char		*file;
 };
-const char *source_file(const struct source_conf *);
-const char *tool_file(const struct tool_conf *);
-const char *param_file(const struct param_conf *);
 
 /* ---- input.c: files, places, errors, macros ----------------------------- */
 
@@ -67,6 +64,8 @@ void	 config_error(const char *, ...)
 	    __attribute__((__format__(printf, 1, 2)));
 void	 config_error_at(const char *file, int line, const char *, ...)
 	    __attribute__((__format__(printf, 3, 4)));
+/* A line to where errors go. */
+void	 config_say(const char *, ...) __attribute__((__format__(printf, 1, 2)));
 /* NULL: not defined. */
 const char *macro_value(const char *name);
 /* Takes both strings. */

@@ -40,13 +40,13 @@ client_slot(const struct channel *ch)
 }
 
 static void
-reply(struct channel *ch, int failed, const char *text, size_t len)
+reply(struct channel *ch, int status, const char *text, size_t len)
 {
 	struct buffer *b;
 
 	if ((b = channel_begin(ch, MSG_CTL_REPLY, 0)) == NULL)
 		return;
-	put_u8(b, failed != 0);
+	put_u8(b, (uint8_t)status);
 	put_fixed(b, text, len);
 	(void)channel_commit(ch);
 }
@@ -61,7 +61,6 @@ status_done(const char *text, size_t len, void *arg)
 		reply(ch, 0, text, len);
 }
 
-/* Keys are read again; a changed configuration is said to need a restart. */
 static uid_t
 client_uid(const struct channel *ch)
 {
@@ -71,31 +70,47 @@ client_uid(const struct channel *ch)
 }
 
 static void
+reload_done(int failed, const char *text, size_t len, void *arg)
+{
+	reply(arg, failed ? CTL_REPLY_FAILED : CTL_REPLY_OK, text, len);
+}
+
+static void
 do_reload(struct channel *ch)
 {
-	static const char same[] = "key file read again\n";
-	static const char differs[] = "key file read again; the configuration "
-	    "has changed and is in force after a restart\n";
-	static const char bad[] = "the configuration on disk has errors (see "
-	    "pontifexd -n): nothing changed but the key file\n";
-	struct config *now;
-	int changed;
+	char by[32];
 
-	event_tell("reload", "{\"uid\":%u}", (unsigned int)client_uid(ch));
-	supervise_keys();
-	if ((now = config_load(parent.config->path)) == NULL) {
-		log_warn("reload: the configuration on disk has errors");
-		reply(ch, 1, bad, sizeof(bad) - 1);
-		return;
+	(void)snprintf(by, sizeof(by), "\"uid\":%u",
+	    (unsigned int)client_uid(ch));
+	reload_ask(by, reload_done, ch);
+}
+
+/* What a reload would change; loads the file and changes nothing. */
+static void
+do_diff(struct channel *ch, int json)
+{
+	struct config *c;
+	struct buffer b;
+	int differs;
+
+	buffer_init(&b, FRAME_PAYLOAD_MAX - 1);
+	config_errors_to(&b);
+	c = config_load(parent.config->path);
+	config_errors_to(NULL);
+	if (c == NULL) {
+		reply(ch, CTL_REPLY_FAILED, (const char *)b.data, b.len);
+	} else {
+		buffer_clear(&b);
+		differs = diff_tell(&b, parent.config, c, json);
+		if (b.bad)
+			reply(ch, CTL_REPLY_FAILED, "too much differs to tell\n",
+			    25);
+		else
+			reply(ch, differs ? CTL_REPLY_DIFFERS : CTL_REPLY_OK,
+			    (const char *)b.data, b.len);
 	}
-	changed = strcmp(now->digest, parent.config->digest) != 0;
-	config_free(now);
-	log_info("reload: key file read again%s", changed ?
-	    "; the configuration has changed, restart to use it" : "");
-	if (changed)
-		reply(ch, 0, differs, sizeof(differs) - 1);
-	else
-		reply(ch, 0, same, sizeof(same) - 1);
+	config_free(c);
+	buffer_free(&b);
 }
 
 static void
@@ -134,6 +149,11 @@ on_client_frame(struct channel *ch, const struct frame *f, void *arg)
 			return -1;
 		do_reload(ch);
 		return 0;
+	case MSG_CTL_DIFF:
+		if (get_flag(f, &flag) == -1)
+			return -1;
+		do_diff(ch, flag);
+		return 0;
 	case MSG_CTL_VERBOSE:
 		if (get_flag(f, &flag) == -1)
 			return -1;
@@ -157,6 +177,7 @@ on_client_closed(struct channel *ch, void *arg)
 		clients[slot] = NULL;
 	status_forget(ch);
 	explain_forget(ch);
+	reload_forget(ch);
 }
 
 static void

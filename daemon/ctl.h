@@ -11,6 +11,7 @@
 #define CTL_OK		0
 #define CTL_FAILED	1
 #define CTL_USAGE	2
+#define CTL_DIFFERS	3	/* of ctl_ask() alone */
 
 #define KEYFILE_DEFAULT	"/etc/pontifexd/keys"
 

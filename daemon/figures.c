@@ -18,21 +18,108 @@ void
 figures_ask(void)
 {
 	struct child_proc *c;
-	size_t i;
 
-	for (i = 0; i < parent.nchildren; i++) {
-		c = &parent.children[i];
+	TAILQ_FOREACH(c, &parent.children, entry)
 		if (c->state == CHILD_READY && c->control != NULL &&
+		    (c->crew == NULL || c->crew->state == CREW_SERVING ||
+		    c->crew->state == CREW_LEAVING) &&
 		    !c->stats_due && channel_send(c->control, MSG_STATS_ASK, 0,
 		    NULL, 0) == 0)
 			c->stats_due = 1;
+}
+
+/* ---- from one configuration to the next -------------------------------- */
+
+struct change {
+	const struct config	*from, *to;
+};
+
+static const struct config *
+config_of(const struct child_proc *c)
+{
+	return c->crew == NULL ? parent.config : c->crew->config;
+}
+
+/* The n-th of its kind; NULL: there is none. */
+static const char *
+name_of(const struct config *conf, enum stat_label kind, uint16_t n)
+{
+	const struct source_conf *s;
+	const struct issuer_conf *i;
+	const struct tool_conf *t;
+
+	switch (kind) {
+	case LABEL_TOOL:
+		TAILQ_FOREACH(t, &conf->tools, entry)
+			if (t->index == n)
+				return t->name;
+		return NULL;
+	case LABEL_SOURCE:
+		TAILQ_FOREACH(s, &conf->sources, entry)
+			if (n-- == 0)
+				return s->name;
+		return NULL;
+	case LABEL_ISSUER:
+		TAILQ_FOREACH(i, &conf->auth.issuers, entry)
+			if (n-- == 0)
+				return i->url;
+		return NULL;
+	case LABEL_SINK:
+		return n < conf->audit.nsinks ? conf->audit.sink[n].name :
+		    NULL;
+	default:
+		return NULL;
 	}
+}
+
+static int
+map_label(enum stat_label kind, uint16_t label, void *arg)
+{
+	const struct change *change = arg;
+	const char *name, *other;
+	uint16_t i;
+
+	if (kind == LABEL_OUTCOME || kind == LABEL_REASON ||
+	    kind == LABEL_PROCESS)
+		return label;
+	if ((name = name_of(change->from, kind, label)) == NULL)
+		return -1;
+	for (i = 0; (other = name_of(change->to, kind, i)) != NULL; i++)
+		if (strcmp(name, other) == 0)
+			return i;
+	return -1;
+}
+
+void
+figures_reloaded(const struct config *from, const struct config *to)
+{
+	struct change change = { from, to };
+
+	stat_set_relabel(&ended, map_label, &change);
+}
+
+/* Adds what it said, under the labels of the configuration in force. */
+static int
+add_said(struct stat_set *into, const struct child_proc *c, int counters_only)
+{
+	struct change change = { config_of(c), parent.config };
+	struct stat_set copy = { NULL, 0 };
+	int rc;
+
+	if (change.from == change.to)
+		return stat_set_add(into, &c->stats, counters_only);
+	if (stat_set_add(&copy, &c->stats, counters_only) == -1)
+		return -1;
+	stat_set_relabel(&copy, map_label, &change);
+	rc = stat_set_add(into, &copy, counters_only);
+	stat_set_free(&copy);
+	return rc;
 }
 
 int
 figures_take(struct child_proc *c, const struct frame *f)
 {
-	const struct config *conf = parent.config;
+	const struct config *conf = config_of(c);
 	const uint32_t limit[LABEL_KIND_MAX] = {
 		[LABEL_TOOL] = conf->ntools, [LABEL_SOURCE] = conf->nsources,
 		[LABEL_ISSUER] = conf->auth.nissuers,
@@ -41,7 +128,7 @@ figures_take(struct child_proc *c, const struct frame *f)
 	};
 	struct stat_set set;
 
-	if ((!c->stats_due && c->state != CHILD_STOPPING) ||
+	if ((!c->stats_due && c->state != CHILD_STOPPING && !c->leaving) ||
 	    get_stats(f, c->role, limit, &set) == -1)
 		return -1;
 	c->stats_due = 0;
@@ -53,7 +140,7 @@ figures_take(struct child_proc *c, const struct frame *f)
 void
 figures_ended(struct child_proc *c)
 {
-	if (stat_set_add(&ended, &c->stats, 1) == -1)
+	if (add_said(&ended, c, 1) == -1)
 		log_warn("out of memory: the counters of %s are lost", c->name);
 	stat_set_free(&c->stats);
 	c->stats_due = 0;
@@ -62,14 +149,14 @@ figures_ended(struct child_proc *c)
 int
 figures_total(struct stat_set *total)
 {
-	size_t i;
+	const struct child_proc *c;
 
 	total->cell = NULL;
 	total->n = 0;
 	if (stat_set_add(total, &ended, 0) == -1)
 		return -1;
-	for (i = 0; i < parent.nchildren; i++)
-		if (stat_set_add(total, &parent.children[i].stats, 0) == -1) {
+	TAILQ_FOREACH(c, &parent.children, entry)
+		if (add_said(total, c, 0) == -1) {
 			stat_set_free(total);
 			return -1;
 		}
@@ -78,62 +165,17 @@ figures_total(struct stat_set *total)
 
 /* ---- labels ------------------------------------------------------------ */
 
-static const char *
-tool_label(uint32_t index)
-{
-	const struct tool_conf *t;
-
-	TAILQ_FOREACH(t, &parent.config->tools, entry)
-		if (t->index == index)
-			return t->name;
-	return "";
-}
-
-static const char *
-source_label(uint32_t index)
-{
-	const struct source_conf *s;
-
-	TAILQ_FOREACH(s, &parent.config->sources, entry)
-		if (index-- == 0)
-			return s->name;
-	return "";
-}
-
-static const char *
-issuer_label(uint32_t index)
-{
-	const struct issuer_conf *i;
-
-	TAILQ_FOREACH(i, &parent.config->auth.issuers, entry)
-		if (index-- == 0)
-			return i->url;
-	return "";
-}
-
 const char *
 figures_label(const struct stat_cell *c, unsigned int which)
 {
 	uint16_t index = which == 0 ? c->label : c->label2;
+	enum stat_label kind = stat_row(c->id)->label[which];
+	const char *name;
 
-	switch (stat_row(c->id)->label[which]) {
-	case LABEL_TOOL:
-		return tool_label(index);
-	case LABEL_SOURCE:
-		return source_label(index);
-	case LABEL_ISSUER:
-		return issuer_label(index);
-	case LABEL_SINK:
-		return index < parent.config->audit.nsinks ?
-		    parent.config->audit.sink[index].name : "";
-	case LABEL_PROCESS:
-		return index < parent.nchildren ?
-		    parent.children[index].name : "";
-	case LABEL_OUTCOME:
+	if (kind == LABEL_OUTCOME)
 		return outcome_name(index);
-	case LABEL_REASON:
+	if (kind == LABEL_REASON)
 		return reason_name(index);
-	default:
-		return "";
-	}
+	name = name_of(parent.config, kind, index);
+	return name == NULL ? "" : name;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * A page of counters that all handlers share, one for each tool: whoever
- * ran a tool that writes counts up those whose results it made stale, and no
- * handler serves what it kept from before.  It holds no data and is never
+ * Counters that all handlers share, also those of two configurations at a
+ * reload; a tool's name says which is its.  Whoever ran a tool that writes
+ * counts up those whose results it made stale, and no handler serves what it
+ * kept from before.  It holds no data and is never
  * believed for more than that.
  */
 
@@ -49,6 +50,6 @@ generations_advance(void)
 {
 	uint32_t i;
 
-	for (i = 0; counters != NULL && i < TOOLS_MAX; i++)
+	for (i = 0; counters != NULL && i < GENERATIONS_MAX; i++)
 		(void)atomic_fetch_add(&counters[i], 1);
 }

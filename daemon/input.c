@@ -51,6 +51,7 @@ static uint8_t		 digest[DIGEST_LEN];
 static struct text_list	 names = TAILQ_HEAD_INITIALIZER(names);
 static TAILQ_HEAD(, macro) macros = TAILQ_HEAD_INITIALIZER(macros);
 
+static struct buffer	*to;		/* for errors; NULL: stderr */
 static const char	*place_file, *blamed_file;
 static int		 place_line, blamed_line, errors;
 
@@ -318,18 +319,44 @@ config_errors(void)
 	return errors;
 }
 
+void
+config_errors_to(struct buffer *b)
+{
+	to = b;
+}
+
+void
+config_say(const char *fmt, ...)
+{
+	va_list ap;
+	char *text = NULL;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) == -1)
+		fatal("out of memory");
+	va_end(ap);
+	if (to != NULL)
+		(void)buffer_printf(to, "%s\n", text);
+	else
+		fprintf(stderr, "%s\n", text);
+	free(text);
+}
+
 static void
 print_error(const char *file, int line, const char *fmt, va_list ap)
 {
+	char *text = NULL;
+
 	errors++;
 	if (errors > ERRORS_MAX)
 		return;
-	fprintf(stderr, "%s:%d: ", file, line);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	if (vasprintf(&text, fmt, ap) == -1)
+		fatal("out of memory");
+	config_say("%s:%d: %s", file, line, text);
+	free(text);
 	if (errors == ERRORS_MAX)
-		fprintf(stderr, "%s:%d: too many errors: no more are shown\n",
-		    file, line);
+		config_say("%s:%d: too many errors: no more are shown", file,
+		    line);
 }
 
 void

@@ -12,11 +12,12 @@
 #include "../common/stats.h"
 #include "config.h"
 
-#define CHILDREN_MAX	(LISTENERS_MAX + HANDLERS_MAX + 3)
+#define CREWS_MAX	4	/* that serve, rise or leave at one time */
 #define LISTENS_MAX	16		/* listen lines */
 #define SHUTDOWN_MS	10000		/* what is in flight may take so long */
 #define STATUS_MS	1000		/* a child that is silent is said to be so */
-#define STATUS_MAX	(64 * 1024)	/* bytes of a whole status answer */
+#define STATUS_MAX	(256 * 1024)	/* bytes of a whole status answer */
+#define STATUS_CHILD_MAX 1024		/* … of one child's part */
 
 enum child_state {
 	CHILD_GONE,		/* no process; a timer may start it again */
@@ -25,7 +26,11 @@ enum child_state {
 	CHILD_STOPPING
 };
 
+struct crew;
+
 struct child_proc {
+	TAILQ_ENTRY(child_proc) entry;
+	struct crew	*crew;		/* NULL: auditd, which serves all */
 	enum role	 role;
 	uint32_t	 index;
 	uint32_t	 instance;
@@ -36,14 +41,39 @@ struct child_proc {
 	unsigned int	 failures;	/* deaths in a row, each soon after a start */
 	uint64_t	 started_ms;
 	int		 was_ready;	/* ever */
+	int		 leaving;	/* a listener: to end when all is answered */
+	int		 has_left;	/* … it accepts nothing more */
+	int		 checked;	/* a handler: it has said what it found */
 	int		 answered;	/* the status question that is open */
 	int		 stats_due;	/* it was asked and has not answered */
 	struct stat_set	 stats;		/* what it said last */
 	char		 name[24];	/* "handler 1" */
 };
 
+enum crew_state {
+	CREW_RISING,		/* beside the one that serves; not in force */
+	CREW_SERVING,
+	CREW_LEAVING,		/* finishes what is in flight */
+	CREW_DROPPED		/* never came into force; ends */
+};
+
+struct crew {
+	TAILQ_ENTRY(crew) entry;
+	uint32_t	 number;	/* from 1 */
+	enum crew_state	 state;
+	struct config	*config;	/* owned */
+	int		 ending;	/* its listeners have ended */
+	enum check_mode	 check;		/* what its handlers are to say */
+	/* While it rises: all handlers have said it; or a child has ended. */
+	void		(*risen)(struct crew *, const struct child_proc *);
+	struct buffer	 found;		/* what they said, for people */
+	int		 refused;	/* … and that it cannot be in force */
+	struct event	*stay;		/* timer: how long it may leave */
+};
+
 struct parent {
-	struct config		*config;
+	struct config		*config;	/* that is in force */
+	const struct config	*audited;	/* that auditd has */
 	struct event_base	*base;
 	const char		*libexec;	/* folder of the executables */
 	char			*chroot_dir;	/* as root; else NULL */
@@ -56,11 +86,10 @@ struct parent {
 	volatile int		 stop;
 	int			 exit_code;
 	int			 stopping;
-	struct child_proc	 children[CHILDREN_MAX];
-	size_t			 nchildren;
-	/* Listening sockets: one a listener and a listen line. */
-	int			 sockets[LISTENERS_MAX][LISTENS_MAX];
-	size_t			 nsockets;	/* listen lines */
+	TAILQ_HEAD(, child_proc) children;	/* of all crews; auditd first */
+	struct child_proc	*auditd;
+	TAILQ_HEAD(, crew)	 crews;		/* oldest first */
+	struct crew		*serving;
 };
 
 extern struct parent parent;
@@ -71,8 +100,17 @@ int	users_resolve(void);
 int	folders_prepare(void);
 void	folders_release(void);
 
-/* bind.c: the listening sockets; 0, or -1 after a log line. */
-int	sockets_bind(void);
+/*
+ * bind.c: the listening sockets.  Binds what a configuration needs beside what
+ * is there: 0, or -1 after a log line.
+ */
+int	doors_prepare(const struct config *);
+/* Closes what was bound for a configuration that did not come into force. */
+void	doors_forget(void);
+/* The crew is in force: its listeners get theirs, what it has not is closed. */
+void	doors_open(struct crew *);
+/* For a listener that was started anew. */
+void	doors_send(struct child_proc *);
 
 /* generations.c: before the sandbox; 0, or -1 after a log line. */
 int	generations_open(void);
@@ -113,9 +151,13 @@ void	pipes_auditd_ready(void);
 /* Whether pid was one of them. */
 int	pipes_ended(pid_t pid, int status);
 void	pipes_stop(void);
+/* Another auditd is about to start: its programs in the place of these. */
+void	pipes_change(void);
 
 /* slices.c: queues what the child must know, MSG_START to MSG_CONFIG_END. */
 int	slice_send(struct child_proc *);
+/* What the records of a crew name, for auditd; 0 or -1. */
+int	catalogue_send(struct channel *, const struct crew *);
 /* Reads the key file and hands it to authd; 0, or -1 after a log line. */
 int	keys_send(struct child_proc *);
 
@@ -123,12 +165,77 @@ int	keys_send(struct child_proc *);
 int	lastuse_told(const struct frame *);
 /* Writes what is not written yet. */
 void	lastuse_flush(void);
+/* child.c: the life of a process. */
+/* Without a process yet; NULL: no memory. */
+struct child_proc *child_new(struct crew *, enum role, uint32_t index);
+void	child_free(struct child_proc *);
+void	child_spawn(struct child_proc *);
+/* Starts it again, after the pause that it has earned. */
+void	child_restart(struct child_proc *);
+/* Sends a message without payload; 0 or -1. */
+int	child_send(const struct child_proc *, enum message_type);
+/* Tells it to finish and end. */
+void	child_stop(struct child_proc *);
+void	child_kill(const struct child_proc *);
+void	children_watch(void);
+
+/* wiring.c: who talks to whom. */
+int	roles_talk(enum role, enum role);
+/* It is ready: it meets those of its crew that are, and auditd. */
+void	wiring_ready(struct child_proc *);
+/* The crew is in force: it meets auditd. */
+void	wiring_auditd(struct crew *);
+
+/* crew.c: the children that serve one configuration. */
+/* Takes the configuration; NULL: no memory, it is still the caller's. */
+struct crew *crew_new(struct config *);
+/* Starts its children; 0, or -1: no memory. */
+int	crew_start(struct crew *);
+void	crew_free(struct crew *);
+size_t	crew_count(void);
+struct child_proc *crew_find(const struct crew *, enum role, uint32_t index);
+/* Whether it cannot do without this child. */
+int	crew_needs(const struct child_proc *);
+int	crew_is_ready(const struct crew *);
+int	crew_is_checked(const struct crew *);
+/* Another is in force: it finishes, ends and is freed, at once or later. */
+void	crew_leave(struct crew *);
+/* Whether one of its listeners may still accept. */
+int	crew_accepts(const struct crew *);
+/* It is not put in force: it ends and is freed, at once or later. */
+void	crew_drop(struct crew *);
+/* Whether the end of this child was dealt with; it may be freed then. */
+int	crew_child_ended(struct child_proc *);
+
+/* reload.c: from one configuration to the next. */
+/*
+ * Loads the file anew and puts it in force, or changes nothing.  done gets the
+ * text for whoever asked, once.  by: a JSON member that says who that was.
+ */
+void	reload_ask(const char *by, void (*done)(int failed, const char *,
+	    size_t, void *), void *);
+/* Who asked is gone: nobody is answered. */
+void	reload_forget(const void *arg);
+void	reload_give_up(void);		/* the daemon ends */
+void	reload_child_ready(struct child_proc *);
+int	reload_auditd_ended(void);	/* 1: it was dealt with */
+void	reload_crew_gone(void);		/* there is a place again */
+void	reload_has_left(void);		/* a listener accepts nothing more */
+
+/* checked.c: what the handlers of a crew that rises found at their sources. */
+int	checked_frame(struct child_proc *, const struct frame *);
 
 /* supervise.c */
 void	supervise_start(void);
 /* Orderly end: listeners first, auditd last. */
 void	supervise_stop(void);
+/* A child's message, its end; for child.c. */
+int	supervise_frame(struct channel *, const struct frame *, void *);
+void	supervise_ended(struct child_proc *, int status);
+/* Auditd, or a child of the crew that serves; NULL: there is none. */
 struct child_proc *supervise_find(enum role, uint32_t index);
+/* Whether the doors were opened. */
+int	supervise_is_ready(void);
 /* The key file may have changed. */
 void	supervise_keys(void);
 void	supervise_verbose(int);
@@ -142,6 +249,8 @@ void	figures_ask(void);
 int	figures_take(struct child_proc *, const struct frame *);
 /* It is dead: its counters stay. */
 void	figures_ended(struct child_proc *);
+/* Another configuration is in force: what is kept is counted by its numbers. */
+void	figures_reloaded(const struct config *from, const struct config *to);
 /* Everybody's, merged; the caller frees it.  -1: out of memory. */
 int	figures_total(struct stat_set *);
 /* The text of a label; "" where the row has none. */
@@ -153,6 +262,8 @@ void	status_ask(void (*done)(const char *, size_t, void *), void *);
 int	status_answer(struct child_proc *, const struct frame *);
 /* Who asked is gone: done is called with NULL in its place. */
 void	status_forget(const void *arg);
+/* It is about to be freed. */
+void	status_child_gone(struct child_proc *);
 
 /*
  * explain.c: asks authd what it would decide of a token; done gets the text,
@@ -164,6 +275,22 @@ void	explain_ask(const void *token, size_t len,
 int	explain_answer(const struct frame *);
 /* As status_forget(). */
 void	explain_forget(const void *arg);
+
+/* diff.c: two configurations, side by side. */
+/* Tells what differs, for people or as JSON; returns whether anything does. */
+int	diff_tell(struct buffer *, const struct config *old,
+	    const struct config *new, int json);
+/* What differs and can not be reloaded; NULL: nothing. */
+const char *diff_restart(const struct config *, const struct config *);
+int	audit_same(const struct config *, const struct config *);
+int	keys_same(const struct config *, const struct config *);
+int	source_same(const struct source_conf *, const struct source_conf *);
+
+/* pontifexd.c */
+/* `sandbox require': whether the kernel has it all; else after a log line. */
+int	sandbox_suffices(const struct config *);
+/* Watches the key file of the configuration in force. */
+void	keys_watch(void);
 
 /* control.c: the socket of pontifexctl. */
 int	control_open(void);

@@ -32,7 +32,7 @@
 
 struct program {
 	uint32_t	 index;		/* among the sinks */
-	const char	*command;
+	char		*command;	/* owned */
 	pid_t		 pid;		/* 0: not running */
 	int		 fd;		/* auditd's end, until it has it; -1 */
 	struct event	*restart;
@@ -157,16 +157,19 @@ program_start(struct program *p)
 void
 pipes_start(void)
 {
-	const struct audit_conf *c = &parent.config->audit;
+	const struct audit_conf *c = &parent.audited->audit;
 	struct program *p;
 	uint32_t i;
 
 	for (i = 0; i < c->nsinks; i++) {
 		if (c->sink[i].kind != SINK_PIPE || c->sink[i].target[0] != '/')
 			continue;
-		p = &programs[nprograms++];
+		p = &programs[nprograms];
+		if ((p->command = strdup(c->sink[i].target)) == NULL)
+			fatal("out of memory");
+		nprograms++;
 		p->index = i;
-		p->command = c->sink[i].target;
+		p->pid = 0;
 		p->fd = -1;
 		p->backoff_ms = BACKOFF_MIN_MS;
 		p->restart = event_new(parent.base, -1, 0, on_restart, p);
@@ -185,6 +188,24 @@ pipes_auditd_ready(void)
 			hand_over(&programs[i]);
 		else if (programs[i].pid > 0)
 			(void)kill(programs[i].pid, SIGTERM);
+}
+
+/* They end when they have read what the auditd that ended sent them. */
+void
+pipes_change(void)
+{
+	size_t i;
+
+	for (i = 0; i < nprograms; i++) {
+		if (programs[i].restart != NULL)
+			event_free(programs[i].restart);
+		if (programs[i].fd != -1)
+			close(programs[i].fd);
+		free(programs[i].command);
+		memset(&programs[i], 0, sizeof(programs[i]));
+	}
+	nprograms = 0;
+	pipes_start();
 }
 
 int

@@ -19,6 +19,7 @@
 #include "ctl.h"
 
 #define ANSWER_SECONDS	10
+#define RELOAD_SECONDS	120	/* it waits for sources, and for its turn */
 
 static int
 usage(void)
@@ -26,6 +27,7 @@ usage(void)
 	fprintf(stderr,
 	    "usage: pontifexctl [-s socket] status [-v] | reload | "
 	    "log verbose|brief\n"
+	    "       pontifexctl [-s socket] diff [-j]\n"
 	    "       pontifexctl key add [-j] [-F keyfile] -o owner -s scope[,...] "
 	    "[-l label]\n"
 	    "                   [-r per-minute] [-e date] [-a name=value] "
@@ -43,9 +45,9 @@ usage(void)
 }
 
 static int
-connect_to(const char *path)
+connect_to(const char *path, time_t seconds)
 {
-	static const struct timeval patience = { ANSWER_SECONDS, 0 };
+	const struct timeval patience = { seconds, 0 };
 	struct sockaddr_un sun;
 	int fd;
 
@@ -75,9 +77,10 @@ ctl_ask(const char *path, uint16_t type, const void *payload, size_t len)
 {
 	struct buffer answer;
 	struct frame f;
-	int fd, failed, rc = CTL_FAILED;
+	int fd, rc = CTL_FAILED;
 
-	if ((fd = connect_to(path)) == -1)
+	if ((fd = connect_to(path, type == MSG_CTL_RELOAD ? RELOAD_SECONDS :
+	    ANSWER_SECONDS)) == -1)
 		return CTL_FAILED;
 	buffer_init(&answer, FRAME_PAYLOAD_MAX);
 	if (frame_transmit(fd, type, 1, payload, len, -1) == -1 ||
@@ -85,14 +88,33 @@ ctl_ask(const char *path, uint16_t type, const void *payload, size_t len)
 	    f.type != MSG_CTL_REPLY || f.length < 1) {
 		fprintf(stderr, "pontifexctl: no answer\n");
 	} else {
-		failed = f.payload[0] != 0;
-		fwrite(f.payload + 1, 1, f.length - 1,
-		    failed ? stderr : stdout);
-		rc = failed ? CTL_FAILED : CTL_OK;
+		fwrite(f.payload + 1, 1, f.length - 1, f.payload[0] ==
+		    CTL_REPLY_FAILED ? stderr : stdout);
+		rc = f.payload[0] == CTL_REPLY_OK ? CTL_OK :
+		    f.payload[0] == CTL_REPLY_DIFFERS ? CTL_DIFFERS :
+		    CTL_FAILED;
 	}
 	buffer_free(&answer);
 	close(fd);
 	return rc;
+}
+
+/* As diff(1): 0 nothing differs, 1 something does, 2 trouble. */
+static int
+ctl_diff(const char *path, int argc, char **argv)
+{
+	uint8_t json = 0;
+	int ch, rc;
+
+	while ((ch = getopt(argc, argv, "j")) != -1) {
+		if (ch != 'j')
+			return usage();
+		json = 1;
+	}
+	if (optind != argc)
+		return usage();
+	rc = ctl_ask(path, MSG_CTL_DIFF, &json, sizeof(json));
+	return rc == CTL_DIFFERS ? 1 : rc == CTL_OK ? 0 : 2;
 }
 
 static int
@@ -140,6 +162,8 @@ main(int argc, char **argv)
 		return ctl_ask(path, MSG_CTL_STATUS, NULL, 0);
 	if (strcmp(argv[0], "reload") == 0 && argc == 1)
 		return ctl_ask(path, MSG_CTL_RELOAD, NULL, 0);
+	if (strcmp(argv[0], "diff") == 0)
+		return ctl_diff(path, argc, argv);
 	if (strcmp(argv[0], "log") == 0)
 		return set_log(path, argc, argv);
 	return usage();

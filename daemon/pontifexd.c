@@ -69,9 +69,8 @@ on_signal(evutil_socket_t number, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (number == SIGHUP) {
-		log_info("SIGHUP: key file read again");
-		event_tell("reload", "{\"signal\":%d}", number);
-		supervise_keys();
+		log_info("SIGHUP: reload");
+		reload_ask("\"signal\":1", NULL, NULL);
 		return;
 	}
 	log_info("%s: stopping", number == SIGINT ? "SIGINT" : "SIGTERM");
@@ -128,14 +127,21 @@ keys_changed(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(settle, &tv);
 }
 
-static void
-watch_keys(void)
+void
+keys_watch(void)
 {
-	struct event *ev;
+	static struct event *ev;
 
+	if (ev != NULL) {
+		event_free(ev);
+		close(watch);
+		ev = NULL;
+		watch = -1;
+	}
 	if (parent.config->auth.keys == NULL)
 		return;
-	settle = evtimer_new(parent.base, keys_settled, NULL);
+	if (settle == NULL)
+		settle = evtimer_new(parent.base, keys_settled, NULL);
 	if (settle == NULL ||
 	    (watch = watch_open(parent.config->auth.keys)) == -1) {
 		log_errno("key file %s cannot be watched: use pontifexctl "
@@ -168,15 +174,15 @@ detach(void)
 }
 
 /* `sandbox require': a kernel that lacks a part of it is none to start on. */
-static int
-sandbox_suffices(void)
+int
+sandbox_suffices(const struct config *c)
 {
 	char missing[160];
 
-	if (!parent.config->sandbox_required ||
+	if (!c->sandbox_required ||
 	    sandbox_missing(missing, sizeof(missing)) == NULL)
 		return 1;
-	log_warn("sandbox require: this kernel lacks %s: not started", missing);
+	log_warn("sandbox require: this kernel lacks %s", missing);
 	return 0;
 }
 
@@ -223,8 +229,8 @@ main(int argc, char **argv)
 	parent.libexec = find_libexec(argv[0]);
 	log_init("parent", 1, parent.verbose);
 	crypt_init();
-	if (!sandbox_suffices() || users_resolve() == -1 || folders_prepare() == -1 ||
-	    sockets_bind() == -1)
+	if (!sandbox_suffices(parent.config) || users_resolve() == -1 || folders_prepare() == -1 ||
+	    doors_prepare(parent.config) == -1)
 		return 1;
 	detach();
 	log_init("parent", parent.foreground, parent.verbose);
@@ -238,7 +244,7 @@ main(int argc, char **argv)
 		folders_release();
 		return 1;
 	}
-	watch_keys();
+	keys_watch();
 	if (generations_open() == -1)
 		fatal("cannot start");
 	if (sandbox_enter(ROLE_PARENT, NULL) == -1)

@@ -18,12 +18,14 @@
 #include "../common/log.h"
 #include "parent.h"
 
+/* Whose slices are being made: that of the child's crew. */
+static const struct config *conf;
 
 /* With an issuer, how clients find it. */
 static int
 send_listener_self(struct channel *ch, struct msg_conf_listener *m)
 {
-	const struct config *c = parent.config;
+	const struct config *c = conf;
 	char *text = NULL, *url = NULL;
 	struct buffer *b;
 	int rc = -1;
@@ -48,7 +50,7 @@ send_listener_self(struct channel *ch, struct msg_conf_listener *m)
 static int
 send_listener(struct channel *ch)
 {
-	const struct config *c = parent.config;
+	const struct config *c = conf;
 	struct msg_conf_listener m = {
 		.namespace = slice_of(c->namespace),
 		.path = slice_of(c->http_path),
@@ -99,7 +101,7 @@ send_name(struct channel *ch, enum allowed_kind kind, const char *value)
 static int
 send_names(struct channel *ch)
 {
-	const struct config *c = parent.config;
+	const struct config *c = conf;
 	const struct listen_conf *l;
 	const struct text_item *item;
 	char bracketed[PEER_MAX + 3];
@@ -188,7 +190,7 @@ send_issuer(struct channel *ch, const struct issuer_conf *i)
 static int
 send_authd(struct channel *ch)
 {
-	const struct config *c = parent.config;
+	const struct config *c = conf;
 	struct msg_conf_authd m = {
 		.namespace = slice_of(c->namespace), .rate = c->auth.rate,
 		.in_flight = c->auth.in_flight,
@@ -234,7 +236,7 @@ send_fetcher(struct channel *ch)
 	struct msg_conf_fetch m;
 	struct buffer *b;
 
-	TAILQ_FOREACH(i, &parent.config->auth.issuers, entry) {
+	TAILQ_FOREACH(i, &conf->auth.issuers, entry) {
 		m.issuer = slice_of(i->url);
 		m.jwks = slice_of(i->jwks);
 		m.ca = slice_of(i->ca);
@@ -350,7 +352,7 @@ send_tool(struct channel *ch, const struct tool_conf *t)
 	    strlen(t->digest)) == -1)
 		return -1;
 	TAILQ_FOREACH(item, &t->invalidates, entry)
-		TAILQ_FOREACH(other, &parent.config->tools, entry)
+		TAILQ_FOREACH(other, &conf->tools, entry)
 			if (m.invalidates < INVALIDATES_MAX &&
 			    strcmp(other->name, item->text) == 0)
 				m.invalidate[m.invalidates++] = other->index;
@@ -382,11 +384,12 @@ send_generations(struct channel *ch)
 }
 
 static int
-send_handler(struct channel *ch)
+send_handler(struct channel *ch, enum check_mode check)
 {
-	const struct config *c = parent.config;
+	const struct config *c = conf;
 	struct msg_conf_handler m = {
-		slice_of(c->namespace), c->nsources, c->ntools
+		slice_of(c->namespace), c->nsources, c->ntools,
+		(uint8_t)check
 	};
 	const struct source_conf *s;
 	const struct tool_conf *t;
@@ -414,8 +417,8 @@ send_sinks(struct channel *ch)
 	struct buffer *b;
 	uint32_t i;
 
-	for (i = 0; i < parent.config->audit.nsinks; i++) {
-		s = &parent.config->audit.sink[i];
+	for (i = 0; i < conf->audit.nsinks; i++) {
+		s = &conf->audit.sink[i];
 		m.kind = (uint8_t)s->kind;
 		m.name = slice_of(s->name);
 		m.target = slice_of(s->target);
@@ -429,10 +432,40 @@ send_sinks(struct channel *ch)
 	return 0;
 }
 
+int
+catalogue_send(struct channel *ch, const struct crew *crew)
+{
+	const struct config *c = crew->config;
+	struct msg_conf_catalogue m = { crew->number, slice_of(c->digest),
+	    c->ntools };
+	const struct tool_conf *t;
+	struct buffer *b;
+
+	if ((b = channel_begin(ch, MSG_CONF_CATALOGUE, 0)) == NULL)
+		return -1;
+	put_conf_catalogue(b, &m);
+	if (channel_commit(ch) == -1)
+		return -1;
+	TAILQ_FOREACH(t, &c->tools, entry) {
+		struct msg_conf_tool_digest d = {
+			slice_of(t->name), slice_of(t->digest),
+			slice_of(t->source), slice_of(t->bound_sql),
+			t->writes
+		};
+
+		if ((b = channel_begin(ch, MSG_CONF_TOOL_DIGEST, 0)) == NULL)
+			return -1;
+		put_conf_tool_digest(b, &d);
+		if (channel_commit(ch) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 send_auditd(struct channel *ch)
 {
-	const struct config *c = parent.config;
+	const struct config *c = conf;
 	struct msg_conf_auditd m = {
 		.namespace = slice_of(c->namespace),
 		.node = slice_of(c->audit.node),
@@ -442,10 +475,8 @@ send_auditd(struct channel *ch)
 		.checkpoint_records = c->audit.checkpoint_records,
 		.checkpoint_ms = c->audit.checkpoint_ms,
 		.on_failure = (uint8_t)c->audit.on_failure,
-		.config_digest = slice_of(c->digest),
-		.tools = c->ntools,
 	};
-	const struct tool_conf *t;
+	const struct crew *crew;
 	struct buffer *b;
 	char *secret = NULL;
 	size_t len = 0;
@@ -469,19 +500,11 @@ send_auditd(struct channel *ch)
 		return -1;
 	if (send_sinks(ch) == -1)
 		return -1;
-	TAILQ_FOREACH(t, &c->tools, entry) {
-		struct msg_conf_tool_digest d = {
-			slice_of(t->name), slice_of(t->digest),
-			slice_of(t->source), slice_of(t->bound_sql),
-			t->writes
-		};
-
-		if ((b = channel_begin(ch, MSG_CONF_TOOL_DIGEST, 0)) == NULL)
+	TAILQ_FOREACH(crew, &parent.crews, entry)
+		if ((crew->state == CREW_SERVING ||
+		    crew->state == CREW_LEAVING) &&
+		    catalogue_send(ch, crew) == -1)
 			return -1;
-		put_conf_tool_digest(b, &d);
-		if (channel_commit(ch) == -1)
-			return -1;
-	}
 	return 0;
 }
 
@@ -510,6 +533,7 @@ slice_send(struct child_proc *c)
 {
 	int rc = -1;
 
+	conf = c->crew == NULL ? parent.audited : c->crew->config;
 	if (send_start(c) == -1)
 		return -1;
 	switch (c->role) {
@@ -520,12 +544,16 @@ slice_send(struct child_proc *c)
 		break;
 	case ROLE_AUTHD:
 		rc = send_authd(c->control);
-		/* A file that is not there yet grants nobody anything. */
-		if (rc == 0)
-			(void)keys_send(c);
+		/*
+		 * At the start, a file that is not there yet grants nobody
+		 * anything; a reload without it is none.
+		 */
+		if (rc == 0 && keys_send(c) == -1 &&
+		    c->crew->state == CREW_RISING)
+			rc = -1;
 		break;
 	case ROLE_HANDLER:
-		rc = send_handler(c->control);
+		rc = send_handler(c->control, c->crew->check);
 		break;
 	case ROLE_AUDITD:
 		rc = send_auditd(c->control);
@@ -595,17 +623,21 @@ fail:
 int
 keys_send(struct child_proc *authd)
 {
-	const char *path = parent.config->auth.keys;
+	const struct crew *crew = authd->crew;
+	const char *path = crew->state == CREW_RISING ?
+	    crew->config->auth.keys : parent.config->auth.keys;
 	struct msg_keys m;
 	struct buffer *b;
-	char *data;
+	char *data = NULL;
 	size_t len = 0;
 	int rc = -1;
 
-	if (path == NULL)
+	if (path == NULL && crew->config->auth.keys == NULL)
 		return 0;
 	memset(&m, 0, sizeof(m));
-	if ((data = read_keys(path, &len)) == NULL) {
+	if (path == NULL) {
+		log_debug("no key is in force any more");
+	} else if ((data = read_keys(path, &len)) == NULL) {
 		log_warn("no key is in force: add one: pontifexctl key add "
 		    "-F %s -o OWNER -s SCOPE", path);
 		/* Fail closed: what was in force is not any more. */

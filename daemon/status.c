@@ -50,16 +50,15 @@ static void
 status_finish(void)
 {
 	void (*done)(const char *, size_t, void *) = status_done;
-	size_t i;
+	const struct child_proc *c;
 
 	if (done == NULL)
 		return;
-	for (i = 0; i < parent.nchildren; i++)
-		if (!parent.children[i].answered)
-			(void)buffer_printf(&status_text, "%s: %s\n",
-			    parent.children[i].name,
-			    parent.children[i].state == CHILD_READY ?
-			    "does not answer" : "is not running");
+	TAILQ_FOREACH(c, &parent.children, entry)
+		if (!c->answered)
+			(void)buffer_printf(&status_text, "%s: %s\n", c->name,
+			    c->state == CHILD_READY ? "does not answer" :
+			    "is not running");
 	add_figures();
 	status_done = NULL;
 	evtimer_del(status_timer);
@@ -76,16 +75,26 @@ status_timeout(evutil_socket_t fd, short what, void *arg)
 	status_finish();
 }
 
+static void
+finish_if_all(void)
+{
+	const struct child_proc *c;
+
+	TAILQ_FOREACH(c, &parent.children, entry)
+		if (!c->answered)
+			return;
+	status_finish();
+}
+
 int
 status_answer(struct child_proc *c, const struct frame *f)
 {
 	char line[256];
 	const char *at = (const char *)f->payload, *end = at + f->length, *nl;
-	size_t i;
 
 	if (status_done == NULL || c->answered)
 		return 0;
-	if (f->length > STATUS_MAX / CHILDREN_MAX)
+	if (f->length > STATUS_CHILD_MAX)
 		return -1;
 	c->answered = 1;
 	while (at < end) {
@@ -98,11 +107,18 @@ status_answer(struct child_proc *c, const struct frame *f)
 		    log_safe(line, sizeof(line), sl));
 		at = nl == NULL ? end : nl + 1;
 	}
-	for (i = 0; i < parent.nchildren; i++)
-		if (!parent.children[i].answered)
-			return 0;
-	status_finish();
+	finish_if_all();
 	return 0;
+}
+
+/* One that leaves with a reload owes nothing any more. */
+void
+status_child_gone(struct child_proc *c)
+{
+	if (status_done == NULL)
+		return;
+	c->answered = 1;
+	finish_if_all();
 }
 
 void
@@ -112,7 +128,6 @@ status_ask(void (*done)(const char *, size_t, void *), void *arg)
 		STATUS_MS / 1000, STATUS_MS % 1000 * 1000
 	};
 	struct child_proc *c;
-	size_t i;
 
 	if (status_done != NULL) {
 		done("busy with another status question\n", 34, arg);
@@ -131,12 +146,14 @@ status_ask(void (*done)(const char *, size_t, void *), void *arg)
 	    parent.config->path, parent.config->digest);
 	/* Before the lines: they come in order, so they have come, too. */
 	figures_ask();
-	for (i = 0; i < parent.nchildren; i++) {
-		c = &parent.children[i];
+	TAILQ_FOREACH(c, &parent.children, entry) {
 		(void)buffer_printf(&status_text, "%s: pid %d, up %llu s, "
-		    "%u deaths in a row\n", c->name, (int)c->pid,
+		    "%u deaths in a row%s\n", c->name, (int)c->pid,
 		    (unsigned long long)(now_ms() - c->started_ms) / 1000,
-		    c->failures);
+		    c->failures, c->crew == NULL || c->crew->state ==
+		    CREW_SERVING ? "" : c->crew->state == CREW_RISING ?
+		    ", of a configuration that is being checked" :
+		    ", of the configuration before");
 		c->answered = c->state != CHILD_READY ||
 		    c->control == NULL ? 0 : channel_send(c->control, MSG_STATUS_ASK, 0, NULL, 0) == -1;
 	}

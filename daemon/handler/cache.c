@@ -81,7 +81,7 @@ cache_generations(int fd)
 static uint64_t
 generation_of(const struct tool *t)
 {
-	return generations == NULL ? 0 : atomic_load(&generations[t->index]);
+	return generations == NULL ? 0 : atomic_load(&generations[t->generation]);
 }
 
 /* What the call wrote, or may have written, is there for all from now on. */

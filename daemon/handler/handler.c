@@ -17,7 +17,7 @@
 #include "../../common/stats.h"
 #include "../../common/ticket.h"
 #include "cache.h"
-#include "source.h"
+#include "survey.h"
 
 #define STATUS_MAX	900		/* bytes of status lines */
 #define COMPLAIN_MS	1000		/* between lines about bad tickets */
@@ -350,7 +350,7 @@ prepare(void)
 	json_init(&body_json);
 	sandbox_needs_init(&needs);
 	calls_init(child.base);
-	if (tools_complete() == -1)
+	if (tools_complete() == -1 || survey_prepare() == -1)
 		return -1;
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->prepare(s, &needs) == -1)
@@ -373,7 +373,7 @@ confine(void)
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->start(s) == -1)
 			return -1;
-	return 0;
+	return survey_start();
 }
 
 static void

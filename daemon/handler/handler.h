@@ -79,7 +79,13 @@ struct tool {
 	uint32_t	 cache_ms;	/* 0: its results are not kept */
 	int		 cache_shared;
 	uint32_t	 ninvalidates;
-	uint32_t	*invalidates;	/* numbers of tools */
+	uint32_t	*invalidates;	/* their generations' places */
+	/*
+	 * The place of its own: by its name, so that it is the same for the
+	 * handlers of another configuration.  Two tools in one place cost
+	 * each other a result that was kept, no more.
+	 */
+	uint32_t	 generation;
 	uint32_t	 timeout_ms;
 	uint32_t	 limit_rows;
 	uint32_t	 limit_bytes;

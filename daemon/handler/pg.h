@@ -36,6 +36,8 @@ enum op_kind {
 	OP_COMMIT,		/* its end */
 	OP_PREPARE,
 	OP_DESCRIBE,
+	OP_GUESS,		/* the same without types, for a survey */
+	OP_GUESSED,
 	OP_SYNC
 };
 
@@ -143,10 +145,23 @@ int	pg_sync(struct conn *);
 /* How the tool's statement stands on this connection. */
 struct pg_statement *pg_statement_of(struct conn *, const struct tool *);
 int	pg_send_prepare(struct conn *, const struct tool *);
+/* The type that a number of its statement is declared to have. */
+Oid	pg_bind_type(const struct tool *, uint32_t bind);
+/* Has it described without types; before pg_send_prepare(). */
+int	pg_send_guess(struct conn *, const struct tool *);
 int	pg_send_call(struct conn *, struct call *);
 
 /* pg_result.c */
 void	pg_process(struct conn *);
+
+/* pg_survey.c: what is told of a statement before it is in force. */
+void	pg_survey_guess(struct conn *, const struct tool *, const PGresult *);
+void	pg_survey_refused(struct conn *, const struct tool *,
+	    const char *error);
+void	pg_survey_described(struct conn *, const struct tool *,
+	    const PGresult *);
+/* A connection failed: where all have, it cannot be reached. */
+void	pg_survey_down(struct source *, const char *why);
 
 /* pg_value.c */
 void	pg_add_value(struct buffer *, const PGresult *, int row, int column);

@@ -11,6 +11,7 @@
 
 #include "../../common/log.h"
 #include "pg.h"
+#include "survey.h"
 
 void
 pg_say(const struct conn *cn, const char *what, const char *error)
@@ -135,6 +136,8 @@ conn_lost(struct conn *cn)
 	else if (!cn->failed)
 		pg_say(cn, "cannot connect", why);
 	cn->failed = cn->state != CONN_UP || now_ms() - cn->up_ms < STEADY_MS;
+	if (cn->failed)
+		pg_survey_down(s, why);
 	cn->lost = 0;
 	cn->why = NULL;
 	drop_events(cn);
@@ -227,6 +230,7 @@ pg_conn_prepared(struct conn *cn)
 	cn->failed = 0;
 	cn->backoff_ms = 0;
 	source_back(cn->source);
+	survey_up(cn->source);
 	log_debug("source %s: connected", cn->source->name);
 }
 
@@ -263,7 +267,8 @@ conn_prepare(struct conn *cn)
 		return;
 	}
 	for (i = 0; i < s->ntools; i++)
-		if (pg_send_prepare(cn, s->tools[i]) == -1) {
+		if ((survey_describes(s) && pg_send_guess(cn, s->tools[i]) ==
+		    -1) || pg_send_prepare(cn, s->tools[i]) == -1) {
 			pg_give_up(cn, NULL);
 			return;
 		}

@@ -71,14 +71,21 @@ fail(struct call *c, enum outcome outcome, enum reason reason,
 }
 
 static void
-say_error(const struct conn *cn, const struct tool *t, const PGresult *res)
+error_text(char *out, size_t size, const PGresult *res)
 {
 	const char *primary = PQresultErrorField(res,
 	    PG_DIAG_MESSAGE_PRIMARY);
+
+	(void)snprintf(out, size, "%s: %s", state_of(res),
+	    primary == NULL ? "no message" : primary);
+}
+
+static void
+say_error(const struct conn *cn, const struct tool *t, const PGresult *res)
+{
 	char text[256];
 
-	(void)snprintf(text, sizeof(text), "%s: %s", state_of(res),
-	    primary == NULL ? "no message" : primary);
+	error_text(text, sizeof(text), res);
 	pg_say(cn, t->name, text);
 }
 
@@ -211,8 +218,11 @@ described(struct conn *cn, const struct tool *t, const PGresult *res)
 			if (strcmp(PQfname(res, i), PQfname(res, j)) == 0) {
 				refuse_statement(cn, t,
 				    "two of its columns have one name");
+				pg_survey_refused(cn, t,
+				    "two of its columns have one name");
 				return;
 			}
+	pg_survey_described(cn, t, res);
 	pg_statement_of(cn, t)->state = STATEMENT_GOOD;
 }
 
@@ -348,6 +358,7 @@ prepare_result(struct conn *cn, struct op *op, const PGresult *res)
 {
 	enum statement_state *state = &pg_statement_of(cn, op->tool)->state;
 	int ok = PQresultStatus(res) == PGRES_COMMAND_OK;
+	char text[256];
 
 	if (op->kind == OP_PREPARE) {
 		if (!ok && is_stray_cancel(cn, op, res)) {
@@ -356,6 +367,8 @@ prepare_result(struct conn *cn, struct op *op, const PGresult *res)
 			say_error(cn, op->tool, res);
 			refuse_statement(cn, op->tool,
 			    "it cannot be prepared");
+			error_text(text, sizeof(text), res);
+			pg_survey_refused(cn, op->tool, text);
 		}
 		return;
 	}
@@ -425,6 +438,11 @@ take_result(struct conn *cn, struct op *op, PGresult *res)
 	case OP_DESCRIBE:
 		if (first)
 			prepare_result(cn, op, res);
+		break;
+	case OP_GUESS:
+		break;
+	case OP_GUESSED:
+		pg_survey_guess(cn, op->tool, res);
 		break;
 	case OP_SYNC:
 		break;

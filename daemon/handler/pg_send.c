@@ -164,11 +164,27 @@ statement_name(char *out, size_t size, struct conn *cn,
 	    pg_statement_of(cn, t)->version);
 }
 
-static Oid
-oid_of(const struct tool *t, uint32_t i)
+Oid
+pg_bind_type(const struct tool *t, uint32_t i)
 {
 	return t->binds[i].of_caller ? param_oids[PARAM_STRING] :
 	    param_oids[t->params[t->binds[i].param].type];
+}
+
+int
+pg_send_guess(struct conn *cn, const struct tool *t)
+{
+	char name[STATEMENT_NAME];
+
+	(void)snprintf(name, sizeof(name), "g%u", tool_slot(t, cn->source));
+	if (pg_sync(cn) == -1 ||
+	    PQsendPrepare(cn->pg, name, t->sql, 0, NULL) != 1)
+		return -1;
+	(void)op_add(cn, OP_GUESS, NULL, t);
+	if (PQsendDescribePrepared(cn->pg, name) != 1)
+		return -1;
+	(void)op_add(cn, OP_GUESSED, NULL, t);
+	return pg_sync(cn);
 }
 
 int
@@ -180,7 +196,7 @@ pg_send_prepare(struct conn *cn, const struct tool *t)
 	uint32_t i;
 
 	for (i = 0; i < t->nbinds; i++)
-		types[i] = oid_of(t, i);
+		types[i] = pg_bind_type(t, i);
 	/* Under a new name each time: the old one may or may not be there. */
 	st->version++;
 	statement_name(name, sizeof(name), cn, t);

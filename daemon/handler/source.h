@@ -73,6 +73,7 @@ struct source {
 	struct breaker		 breaker;
 	uint64_t		 alive_us;	/* when it last said anything */
 	const struct source_ops	*ops;
+	struct survey		*survey;	/* NULL: nobody asks */
 	void			*state;
 };
 

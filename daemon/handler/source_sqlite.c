@@ -21,7 +21,7 @@
 #include <sqlite3.h>
 
 #include "../../common/log.h"
-#include "source.h"
+#include "survey.h"
 
 #define PROGRESS_STEPS	1000	/* instructions between looks at the clock */
 #define LOOK_MS		20	/* between looks for a cancel */
@@ -253,6 +253,25 @@ file_failed(int code)
 	}
 }
 
+/* SQLite gives a parameter no type; a column has what its table declares. */
+static void
+describe(struct source *s, const struct tool *t, sqlite3_stmt *st)
+{
+	int i, n = sqlite3_column_count(st);
+	const char *type;
+	struct buffer b;
+
+	buffer_init(&b, CHECK_TEXT_MAX);
+	survey_describe_params(&b, t, NULL);
+	for (i = 0; i < n; i++) {
+		type = sqlite3_column_decltype(st, i);
+		(void)buffer_printf(&b, "%s%s %s", i == 0 ? " -> " : ", ",
+		    sqlite3_column_name(st, i),
+		    type == NULL ? "(no type)" : type);
+	}
+	survey_describe_end(s, t, &b);
+}
+
 static void
 prepare_tool(struct source *s, struct lite *l, const struct tool *t)
 {
@@ -281,12 +300,15 @@ prepare_tool(struct source *s, struct lite *l, const struct tool *t)
 	to->retry_ms = now_ms() + 5 * RETRY_MS;
 	to->refused = 1;
 	if (code != SQLITE_OK) {
+		survey_refused(s, t, NULL, "its statement is refused: %s",
+		    sqlite3_errmsg(db));
 		say_error(s, db, t->name);
 		log_warn("tool %s: its statement is refused", t->name);
 		return;
 	}
 	if ((why = refusal(db, st, t, tail)) != NULL) {
 		log_warn("tool %s: refused: %s", t->name, why);
+		survey_refused(s, t, NULL, "refused: %s", why);
 		(void)sqlite3_finalize(st);
 		return;
 	}
@@ -294,6 +316,8 @@ prepare_tool(struct source *s, struct lite *l, const struct tool *t)
 	to->refused = 0;
 	l->silent = 0;
 	to->prepared = sqlite3_stmt_status(st, SQLITE_STMTSTATUS_REPREPARE, 0);
+	if (survey_describes(s))
+		describe(s, t, st);
 }
 
 /* Opens what is not open, so that a file that came later is found. */
@@ -344,7 +368,12 @@ lite_prepare(struct source *s, struct sandbox_needs *needs)
 static int
 lite_start(struct source *s)
 {
-	(void)s;
+	const struct lite *l = s->state;
+
+	if (l->read != NULL && (!s->writes || l->write != NULL))
+		survey_up(s);
+	else
+		survey_down(s, "the file cannot be opened");
 	return 0;
 }
 

@@ -4,7 +4,7 @@
 
 #include "../../common/log.h"
 #include "cache.h"
-#include "source.h"
+#include "survey.h"
 
 static struct source *sources;
 static struct tool *tools;
@@ -57,6 +57,7 @@ configure_house(const struct frame *f)
 
 	if (tools != NULL || get_conf_handler(f, &m) == -1)
 		return -1;
+	survey_mode((enum check_mode)m.check);
 	sources_expected = m.sources;
 	tools_expected = m.tools;
 	sources = calloc(m.sources + 1, sizeof(*sources));
@@ -181,6 +182,7 @@ configure_tool(const struct frame *f)
 	t = &tools[ntools];
 	t->index = ntools;
 	t->name = slice_dup(m.name);
+	t->generation = hash(m.name) % GENERATIONS_MAX;
 	t->sql = slice_dup(m.sql);
 	t->writes = m.writes;
 	memcpy(t->digest, m.digest, sizeof(t->digest));
@@ -268,6 +270,8 @@ tools_complete(void)
 {
 	uint32_t i, at;
 
+	uint32_t j;
+
 	if (params_left > 0 || tools == NULL || ntools != tools_expected ||
 	    nsources != sources_expected) {
 		log_warn("configuration is not complete");
@@ -276,6 +280,9 @@ tools_complete(void)
 	for (i = 0; i < ntools; i++) {
 		if (binds_complete(&tools[i]) == -1)
 			return -1;
+		for (j = 0; j < tools[i].ninvalidates; j++)
+			tools[i].invalidates[j] =
+			    tools[tools[i].invalidates[j]].generation;
 		at = hash(slice_of(tools[i].name)) % table_size;
 		while (table[at] != NULL)
 			at = (at + 1) % table_size;

@@ -41,7 +41,7 @@ accept_resume(void)
 {
 	size_t i;
 
-	if (!accept_paused || listener.shutting_down ||
+	if (!accept_paused || listener.shutting_down || listener.leaving ||
 	    http_connections() >= CONNECTIONS_MAX)
 		return;
 	accept_paused = 0;
@@ -114,6 +114,33 @@ accept_start(int fd)
 	if (listener.shutting_down || accept_paused)
 		return 0;
 	return event_add(ev, NULL);
+}
+
+/*
+ * A socket that is closed takes with it what is queued on it.  Where the next
+ * set has it too, what is left there is its; where it goes, nobody's: so
+ * all of them are emptied, up to what one process may hold.
+ */
+void
+accept_leave(void)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	size_t i;
+	int client;
+
+	for (i = 0; i < naccepting; i++)
+		do {
+			len = sizeof(ss);
+			memset(&ss, 0, sizeof(ss));
+			client = http_connections() >= CONNECTIONS_MAX ? -1 :
+			    accept4(event_get_fd(accepting[i]),
+			    (struct sockaddr *)&ss, &len,
+			    SOCK_NONBLOCK | SOCK_CLOEXEC);
+			if (client != -1)
+				conn_new(client, &ss);
+		} while (client != -1);
+	accept_stop();
 }
 
 void

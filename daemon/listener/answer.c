@@ -31,7 +31,7 @@ static int
 is_last(const struct connection *c)
 {
 	return c->close || c->refusal.close || c->http.close ||
-	    listener.shutting_down || (c->eof && c->in.len <= c->http.at);
+	    listener.shutting_down || listener.leaving || (c->eof && c->in.len <= c->http.at);
 }
 
 static void

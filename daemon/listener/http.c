@@ -33,7 +33,8 @@ static uint64_t now_cached;
 
 static const unsigned int periods[DEADLINE_MAX] = {
 	[DEADLINE_HEAD] = HEAD_MS, [DEADLINE_BODY] = BODY_MS,
-	[DEADLINE_IDLE] = IDLE_MS, [DEADLINE_WRITE] = WRITE_MS,
+	[DEADLINE_IDLE] = IDLE_MS, [DEADLINE_LEAVE] = LEAVE_IDLE_MS,
+	[DEADLINE_WRITE] = WRITE_MS,
 	[DEADLINE_LINGER] = LINGER_MS, [DEADLINE_AUTHD] = AUTHD_MS,
 	[DEADLINE_DECISION] = DECISION_MS, [DEADLINE_HANDLER] = HANDLER_MS,
 };
@@ -594,6 +595,20 @@ http_init(void)
 		TAILQ_INIT(&timed[i]);
 	deadline_timer = evtimer_new(child.base, on_deadline, NULL);
 	return deadline_timer == NULL ? -1 : 0;
+}
+
+/*
+ * To close a connection in the instant in which its client asks would lose
+ * the call: each may ask once more, and is closed with the answer to that.
+ */
+void
+http_leave(void)
+{
+	struct connection *c, *next;
+
+	TAILQ_FOREACH_SAFE(c, &all, all_entry, next)
+		if (c->state == CONN_READING && c->in.len == 0)
+			conn_deadline(c, DEADLINE_LEAVE);
 }
 
 void

@@ -181,6 +181,16 @@ stats(struct buffer *b)
 	put_stat(b, STAT_CONNECTIONS_DISPLACED, listener.displaced);
 }
 
+/* Another set serves: what is here is answered, and then this is over. */
+static void
+leave(void)
+{
+	listener.leaving = 1;
+	accept_leave();
+	http_leave();
+	(void)channel_send(child.control, MSG_LEFT, 0, NULL, 0);
+}
+
 static int
 control(const struct frame *f)
 {
@@ -191,6 +201,10 @@ control(const struct frame *f)
 	}
 	if (f->fd != -1)
 		close(f->fd);
+	if (f->type == MSG_LEAVE && f->length == 0 && !listener.leaving) {
+		leave();
+		return 0;
+	}
 	return f->type == MSG_STATUS_ASK ? send_status() : -1;
 }
 
@@ -223,7 +237,7 @@ static void
 turn(void)
 {
 	http_turn();
-	if (listener.shutting_down && http_connections() == 0 &&
+	if ((listener.shutting_down || listener.leaving) && http_connections() == 0 &&
 	    questions_open() == 0)
 		child.stop = 1;
 }

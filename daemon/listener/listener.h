@@ -53,7 +53,7 @@
 /* Of one process: */
 #define CONNECTIONS_MAX		PER_SOURCE_MAX		/* open sockets of clients */
 #define ACCEPT_BATCH		64		/* connections a turn */
-#define LISTENS_PER_MAX		32		/* listening sockets */
+#define LISTENS_PER_MAX		512	/* listening sockets: some of each line */
 #define READ_SIZE		8192		/* bytes asked for: heads */
 #define READ_SIZE_BODY		(64 * 1024)	/* bytes asked for: bodies */
 #define KEEP_SIZE		(64 * 1024)	/* an idle buffer above is freed */
@@ -73,6 +73,7 @@
 #define AUTHD_MS		5000	/* to wait for a new authd */
 #define DECISION_MS		20000	/* to wait for its decision */
 #define HANDLER_MS		35000	/* to wait for a handler's result */
+#define LEAVE_IDLE_MS		5000	/* an idle one is kept so long when leaving */
 #define DRAIN_MS		9000	/* to finish after MSG_SHUTDOWN */
 #define ACCEPT_PAUSE_MS		200	/* after the system ran out of something */
 #define WARN_MS			1000	/* between two warnings of one kind */
@@ -372,6 +373,8 @@ int	accept_start(int fd);
 /* There may be room again. */
 void	accept_resume(void);
 void	accept_stop(void);
+/* Takes what waits to be accepted, then stops. */
+void	accept_leave(void);
 
 /* ---- http.c ------------------------------------------------------------ */
 
@@ -388,6 +391,7 @@ enum deadline {
 	DEADLINE_HEAD,
 	DEADLINE_BODY,
 	DEADLINE_IDLE,
+	DEADLINE_LEAVE,
 	DEADLINE_WRITE,
 	DEADLINE_LINGER,
 	DEADLINE_AUTHD,
@@ -484,6 +488,7 @@ struct listener {
 	uint32_t		 handlers;	/* that there will be */
 	uint32_t		 per_source;	/* connections */
 	int			 shutting_down;
+	int			 leaving;	/* another set of processes accepts */
 	uint64_t		 requests;
 	uint64_t		 refused;
 	uint64_t		 unrecorded;	/* refusals that no authd took */
@@ -504,6 +509,8 @@ void	http_turn(void);
 size_t	http_connections(void);
 /* Closes what is idle; the rest closes after its answer. */
 void	http_drain(void);
+/* What is idle has LEAVE_IDLE_MS for one more request. */
+void	http_leave(void);
 /* What a request asks for is known: no deadline for the client now. */
 void	conn_deadline(struct connection *, enum deadline);
 /* Something stands in c->out: it leaves at the end of the turn. */

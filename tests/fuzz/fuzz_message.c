@@ -28,7 +28,8 @@ both_##name(const struct frame *f, struct buffer *out)			\
 BOTH(start) BOTH(conf_listener) BOTH(conf_name) BOTH(conf_tool_text)
 BOTH(conf_authd) BOTH(conf_tool_rule) BOTH(conf_issuer) BOTH(conf_grant)
 BOTH(conf_fetch) BOTH(conf_handler) BOTH(conf_source) BOTH(conf_tool)
-BOTH(conf_param) BOTH(conf_auditd) BOTH(conf_tool_digest) BOTH(conf_sink)
+BOTH(conf_param) BOTH(conf_auditd) BOTH(conf_catalogue)
+BOTH(checked_source) BOTH(checked_tool) BOTH(conf_tool_digest) BOTH(conf_sink)
 BOTH(peer) BOTH(ticket_key) BOTH(keys) BOTH(authorize) BOTH(decision)
 BOTH(fetch) BOTH(fetched) BOTH(call) BOTH(result) BOTH(audit_decision)
 BOTH(audit_event) BOTH(audit_call)
@@ -39,7 +40,8 @@ static int (*const rows[])(const struct frame *, struct buffer *) = {
 	ROW(start), ROW(conf_listener), ROW(conf_name), ROW(conf_tool_text),
 	ROW(conf_authd), ROW(conf_tool_rule), ROW(conf_issuer),
 	ROW(conf_grant), ROW(conf_fetch), ROW(conf_handler),
-	ROW(conf_source), ROW(conf_tool), ROW(conf_param), ROW(conf_auditd),
+	ROW(conf_source), ROW(conf_tool), ROW(conf_param), ROW(conf_auditd), ROW(conf_catalogue),
+	ROW(checked_source), ROW(checked_tool),
 	ROW(conf_tool_digest), ROW(conf_sink), ROW(peer), ROW(ticket_key),
 	ROW(keys), ROW(authorize), ROW(decision), ROW(fetch), ROW(fetched),
 	ROW(call), ROW(result), ROW(audit_decision), ROW(audit_event),

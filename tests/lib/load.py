@@ -6,7 +6,8 @@ sent and how each ended.  A lost connection is counted and made anew.
 usage: load.py PORT KEY TOOL ARGUMENTS CONNECTIONS SECONDS COUNT [STOPFILE]
 
 Ends when SECONDS are over, COUNT requests are sent or STOPFILE exists.
-ARGUMENTS may hold %d, which becomes a running number.
+ARGUMENTS may hold %d, which becomes a running number.  With FRESH in the
+environment each call has a connection of its own.
 """
 import collections
 import json
@@ -18,6 +19,7 @@ import time
 
 port, key, tool, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 connections, seconds, limit = int(sys.argv[5]), float(sys.argv[6]), int(sys.argv[7])
+fresh = "FRESH" in os.environ
 stopfile = sys.argv[8] if len(sys.argv) > 8 else None
 
 lock = threading.Lock()
@@ -103,7 +105,7 @@ def work():
             sock.sendall(request(number))
             status, body, buf, close = read_answer(sock, buf)
             what = kind(status, body)
-            if close:
+            if close or fresh:
                 sock.close()
                 sock = None
         except TimeoutError:

@@ -23,6 +23,14 @@
 
 static struct json arguments_json;
 
+/* A survey is nobody's here. */
+struct source *
+source_at(uint32_t i)
+{
+	(void)i;
+	return NULL;
+}
+
 const char *
 source_name(const struct source *s)
 {

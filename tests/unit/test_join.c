@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: auditd/join.c auditd/pending.c auditd/compose.c auditd/seen.c auditd/arguments.c auditd/journal.c */
+/* link: auditd/join.c auditd/pending.c auditd/compose.c auditd/catalogue.c auditd/seen.c auditd/arguments.c auditd/journal.c */
 
 /*
  * auditd/join.c: which records come of which reports, in whatever order they
@@ -35,10 +35,8 @@ static size_t nlines, settled_lines;
 static struct report due[KEPT], refused[KEPT];
 static size_t ndue, nrefused;
 static int full;		/* the group takes nothing */
+static uint32_t crew;		/* of who reports next */
 static uint64_t now = 1000000;
-static struct join_tool tools[2] = {
-	{ "order_lookup", "d1", "shop", NULL, 0 }, { "order_cancel", "d2", "shop", NULL, 1 },
-};
 static struct join_conf conf;
 
 static int
@@ -76,6 +74,26 @@ on_refuse(struct report r)
 		refused[nrefused++] = r;
 }
 
+/* Two tools, of the configuration that a crew has. */
+static void
+catalogue(uint32_t number, const char *config, const char *lookup,
+    const char *cancel)
+{
+	const struct msg_conf_catalogue m = { number, slice_of(config), 2 };
+	const struct msg_conf_tool_digest t[2] = {
+		{ slice_of("order_lookup"), slice_of(lookup),
+		    slice_of("shop"), slice_of(""), 0 },
+		{ slice_of("order_cancel"), slice_of(cancel),
+		    slice_of("shop"), slice_of(""), 1 },
+	};
+
+	assert_int_equal(catalogue_begin(&m), 0);
+	assert_null(catalogue_newest());
+	assert_int_equal(catalogue_add(&t[0]), 0);
+	assert_int_equal(catalogue_add(&t[1]), 0);
+	assert_int_equal(catalogue_add(&t[1]), -1);
+}
+
 static int
 begin(void **state)
 {
@@ -86,16 +104,14 @@ begin(void **state)
 	full = 0;
 	conf.node = "n";
 	conf.namespace = "shop";
-	conf.config_digest = "c0";
 	conf.instance = 100;
-	conf.tools = tools;
-	conf.ntools = 2;
 	conf.append = on_append;
 	conf.due = on_due;
 	conf.refuse = on_refuse;
 	arguments_set_key(key);
+	catalogue(1, "c0", "d1", "d2");
 	join_init(&conf, now);
-	join_authd_up();
+	join_authd_up(0);
 	join_handler_up(ONE);
 	join_handler_up(TWO);
 	return 0;
@@ -106,6 +122,7 @@ end(void **state)
 {
 	(void)state;
 	join_free();
+	catalogues_free();
 	return 0;
 }
 
@@ -152,7 +169,7 @@ decide_q(unsigned int n, enum outcome outcome, uint32_t handler,
 		.listener_instance = 5, .question = question,
 	};
 	struct msg_audit_decision got;
-	struct report r = { AUTHD, number };
+	struct report r = { AUTHD, number, crew };
 	struct frame f = { .type = MSG_AUDIT_DECISION };
 	struct buffer b;
 
@@ -185,7 +202,7 @@ report(int intent, unsigned int n, uint32_t handler, enum outcome outcome,
     int intended, uint64_t number)
 {
 	static struct msg_audit_call m, got;
-	struct report r = { handler, number };
+	struct report r = { handler, number, crew };
 	struct frame f = { .type = MSG_AUDIT_OUTCOME };
 	struct buffer b;
 
@@ -374,7 +391,7 @@ an_outcome_without_a_decision_is_recorded_and_says_so(void **state)
 	/* authd is gone, and all it said was read: nothing to wait for. */
 	outcome(2, ONE, 9);
 	assert_int_equal(nlines, 1);
-	join_authd_down(now);
+	join_authd_down(0, now);
 	assert_int_equal(nlines, 2);
 	outcome(3, ONE, 10);
 	assert_int_equal(nlines, 3);
@@ -392,7 +409,7 @@ an_outcome_waits_longer_where_authd_is_not_there_yet(void **state)
 	join_sweep(now);
 	assert_int_equal(nlines, 0);
 	/* It has come, and may be about to say it. */
-	join_authd_up();
+	join_authd_up(0);
 	now += HELD_MS;
 	join_sweep(now);
 	assert_int_equal(nlines, 0);
@@ -476,8 +493,8 @@ the_same_question_again_supersedes(void **state)
 {
 	(void)state;
 	decide_q(1, OUTCOME_OK, ONE, "order_lookup", 70, 1);
-	join_authd_down(now);
-	join_authd_up();
+	join_authd_down(0, now);
+	join_authd_up(0);
 	decide_q(2, OUTCOME_OK, TWO, "order_lookup", 70, 1);
 	assert_record(0, "call superseded 0");
 	settle(1);
@@ -534,7 +551,7 @@ reports_sent_again_after_a_restart_write_nothing(void **state)
 	assert_int_equal(nlines, 5);
 	restart();
 	ndue = 0;
-	join_authd_up();
+	join_authd_up(0);
 	join_handler_up(ONE);
 	/* All of it once more, handlers first. */
 	outcome(1, ONE, 2);
@@ -821,6 +838,75 @@ hidden_arguments_stand_as_a_keyed_hash(void **state)
 	params = save;
 }
 
+/* ---- two configurations at one time ------------------------------------ */
+
+static void
+each_record_names_the_configuration_that_it_ran_under(void **state)
+{
+	(void)state;
+	catalogue(2, "c9", "d7", "d8");
+	join_authd_up(2);
+	crew = 1;
+	decide(1, ONE, 1);
+	outcome(1, ONE, 2);
+	crew = 2;
+	decide(2, TWO, 3);
+	outcome(2, TWO, 4);
+	decide_q(3, OUTCOME_SCOPE_DENIED, 0, "order_cancel", 3, 5);
+	/* One that has gone is named as long as its calls may be open. */
+	crew = 1;
+	decide(4, ONE, 6);
+	join_handler_down(ONE, now);
+	assert_field(0, FIELD_CONFIG_DIGEST, "\"c0\"");
+	assert_field(0, FIELD_TOOL_DIGEST, "\"d1\"");
+	assert_field(1, FIELD_CONFIG_DIGEST, "\"c9\"");
+	assert_field(1, FIELD_TOOL_DIGEST, "\"d7\"");
+	assert_field(2, FIELD_CONFIG_DIGEST, "\"c9\"");
+	assert_field(2, FIELD_TOOL_DIGEST, "\"d8\"");
+	assert_record(3, "call unknown 1");
+	assert_field(3, FIELD_CONFIG_DIGEST, "\"c0\"");
+	join_event("start", NULL);
+	assert_field(4, FIELD_CONFIG_DIGEST, "\"c9\"");
+	crew = 0;
+}
+
+static void
+the_end_of_one_authd_is_not_the_others(void **state)
+{
+	(void)state;
+	join_authd_up(1);
+	join_authd_up(2);
+	crew = 2;
+	outcome(1, TWO, 1);
+	crew = 1;
+	outcome(2, ONE, 2);
+	join_authd_down(1, now);
+	/* That of crew 1 will not come any more; the other's may. */
+	assert_int_equal(nlines, 1);
+	assert_field(0, FIELD_UNDECIDED, "true");
+	crew = 2;
+	decide(1, TWO, 3);
+	assert_int_equal(nlines, 2);
+	assert_field(1, FIELD_UNDECIDED, "false");
+	crew = 0;
+}
+
+static void
+old_catalogues_go_and_the_newest_stays(void **state)
+{
+	uint32_t i;
+
+	(void)state;
+	for (i = 2; i < 40; i++)
+		catalogue(i, i == 39 ? "last" : "some", "d", "e");
+	assert_string_equal(catalogue_of(39)->digest, "last");
+	assert_string_equal(catalogue_of(1)->digest, "last");
+	assert_string_equal(catalogue_of(38)->digest, "some");
+	catalogue(39, "again", "d", "e");
+	assert_string_equal(catalogue_newest()->digest, "again");
+	assert_string_equal(catalogue_of(38)->digest, "some");
+}
+
 #define T(f)	cmocka_unit_test_setup_teardown(f, begin, end)
 
 int
@@ -850,6 +936,9 @@ main(void)
 		T(tables_are_bounded),
 		T(arguments_cannot_break_the_line),
 		T(hidden_arguments_stand_as_a_keyed_hash),
+		T(each_record_names_the_configuration_that_it_ran_under),
+		T(the_end_of_one_authd_is_not_the_others),
+		T(old_catalogues_go_and_the_newest_stays),
 	};
 
 	crypt_init();

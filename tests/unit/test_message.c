@@ -49,7 +49,8 @@ PAIR(conf_authd, .namespace = S("shop"), .rate = { 60, 60000, 60 },
     .in_flight = 256)
 PAIR(conf_tool_rule, .name = S("t"), .scope = S("a:b:c"),
     .rate = { 10, 1000, 20 }, .claims = 1, .claim = { S("tenant") })
-PAIR(conf_handler, .namespace = S("shop"), .sources = 1, .tools = 3)
+PAIR(conf_handler, .namespace = S("shop"), .sources = 1, .tools = 3,
+    .check = CHECK_DESCRIBE)
 PAIR(conf_source, .name = S("s"), .kind = SOURCE_POSTGRES,
     .target = S("host=/tmp"), .sessions = 1,
     .session = { { S("app.tenant"), S("claim.tenant") } })
@@ -60,6 +61,10 @@ PAIR(conf_param, .name = S("x"), .type = PARAM_ENUM, .values = 2,
     .value = { S("a"), S("b") }, .has_minimum = 1, .minimum = S("1"))
 PAIR(conf_auditd, .namespace = S("shop"), .node = S("edge-1"),
     .journal = S("/var/audit"), .on_failure = FAILURE_STOP)
+PAIR(conf_catalogue, .crew = 7, .config_digest = S("ab12"), .tools = 3)
+PAIR(checked_source, .source = S("shop"), .text = S("no route"))
+PAIR(checked_tool, .tool = 2, .source = S("shop"), .refused = 1,
+    .param = S("x"), .text = S("42P01: no such table"))
 PAIR(conf_tool_digest, .name = S("t"), .digest = S("00ff"), .source = S("s"))
 PAIR(peer, .role = 1, .index = 2, .instance = 3)
 PAIR(ticket_key, .handler_index = 1, .generation = 7)
@@ -125,6 +130,7 @@ static const struct {
 	ROW(start), ROW(conf_listener), ROW(conf_name), ROW(conf_tool_text),
 	ROW(conf_authd), ROW(conf_tool_rule), ROW(conf_handler),
 	ROW(conf_source), ROW(conf_tool), ROW(conf_param), ROW(conf_auditd),
+	ROW(conf_catalogue), ROW(checked_source), ROW(checked_tool),
 	ROW(conf_tool_digest), ROW(peer), ROW(ticket_key), ROW(keys), ROW(keys_used),
 	ROW(authorize), ROW(decision), ROW(call), ROW(result),
 	ROW(audit_decision), ROW(audit_call),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/handler/source_postgres.c daemon/handler/pg_conn.c daemon/handler/pg_send.c daemon/handler/pg_result.c daemon/handler/pg_value.c daemon/handler/pg_dsn.c daemon/handler/pg_cancel.c daemon/handler/params.c daemon/handler/breaker.c daemon/handler/render.c */
+/* link: daemon/handler/source_postgres.c daemon/handler/pg_conn.c daemon/handler/pg_send.c daemon/handler/pg_result.c daemon/handler/pg_survey.c daemon/handler/pg_value.c daemon/handler/pg_dsn.c daemon/handler/pg_cancel.c daemon/handler/params.c daemon/handler/breaker.c daemon/handler/render.c daemon/handler/survey.c */
 
 /*
  * Postgres as a source, against a real server of our own in a temporary

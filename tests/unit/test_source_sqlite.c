@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/handler/source_sqlite.c daemon/handler/params.c daemon/handler/render.c */
+/* link: daemon/handler/source_sqlite.c daemon/handler/params.c daemon/handler/render.c daemon/handler/survey.c */
 
 /*
  * SQLite as a source, on files of our own in a temporary folder: what a

@@ -260,6 +260,49 @@ buckets_part_all_times_in_order(void **state)
 	assert_int_equal(stat_bucket(UINT64_MAX), STAT_BUCKETS - 1);
 }
 
+/* Tool 0 is 2 now, 1 is gone, 2 is 0. */
+static int
+other_order(enum stat_label kind, uint16_t label, void *arg)
+{
+	static const int to[TOOLS] = { 2, -1, 0 };
+
+	(void)arg;
+	return kind != LABEL_TOOL ? label : label < TOOLS ? to[label] : -1;
+}
+
+static void
+another_configuration_has_other_numbers(void **state)
+{
+	struct stat_times t = { .sum_us = 0 };
+	struct stat_set set;
+	struct buffer b;
+	size_t i;
+
+	(void)state;
+	stat_time(&t, 100);
+	buffer_init(&b, 1 << 20);
+	for (i = 0; i < TOOLS; i++) {
+		put_stat_of2(&b, STAT_CALLS, (uint32_t)i, OUTCOME_OK, i + 1);
+		put_stat_times(&b, STAT_CALL_TIME, (uint32_t)i, &t);
+	}
+	put_stat(&b, STAT_CACHE_BYTES, 7);
+	assert_int_equal(take(&b, ROLE_HANDLER, &set), 0);
+	stat_set_relabel(&set, other_order, NULL);
+	assert_int_equal(value(&set, STAT_CALLS, 2, OUTCOME_OK), 1);
+	assert_int_equal(value(&set, STAT_CALLS, 0, OUTCOME_OK), 3);
+	assert_int_equal(value(&set, STAT_CALL_TIME, 0, STAT_SUM), 100);
+	assert_int_equal(value(&set, STAT_CACHE_BYTES, 0, 0), 7);
+	for (i = 0; i < set.n; i++) {
+		if (set.cell[i].id == STAT_CALLS)
+			assert_int_not_equal(set.cell[i].label, 1);
+		if (i > 0)
+			assert_true(set.cell[i].id > set.cell[i - 1].id ||
+			    set.cell[i].label >= set.cell[i - 1].label);
+	}
+	stat_set_free(&set);
+	buffer_free(&b);
+}
+
 int
 main(void)
 {
@@ -269,6 +312,7 @@ main(void)
 		cmocka_unit_test(a_child_speaks_of_its_own_figures_only),
 		cmocka_unit_test(twice_and_torn_is_malformed),
 		cmocka_unit_test(merging_is_by_each_rows_rule),
+		cmocka_unit_test(another_configuration_has_other_numbers),
 		cmocka_unit_test(buckets_part_all_times_in_order),
 	};
 
