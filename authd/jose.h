@@ -36,10 +36,6 @@ enum jws_alg {
 	JWS_ALG_MAX
 };
 
-/* base64url.c: RFC 4648 5, without padding; stray bits at the end are refused. */
-/* Returns the bytes written, or -1: a bad character, length or bit, no room. */
-ssize_t	base64url_decode(uint8_t *out, size_t size, struct slice);
-
 /* jwk.c */
 struct jwk {
 	char		 kid[KID_MAX + 1];	/* empty: it has none */

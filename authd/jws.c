@@ -11,6 +11,7 @@
 #include <openssl/rsa.h>
 
 #include "../common/compat.h"
+#include "../common/crypt.h"
 #include "jose.h"
 
 #define FIELD_MAX	66		/* bytes of a coordinate of P-521 */

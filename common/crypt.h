@@ -8,9 +8,12 @@
 #ifndef COMMON_CRYPT_H
 #define COMMON_CRYPT_H
 
+#include <sys/types.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
 #include "limits.h"
 
 /* Must run before the sandbox closes: loads what later calls use. */
@@ -30,5 +33,10 @@ void	hex_encode(char *out, const void *, size_t len);
 int	hex_decode(void *out, size_t len, const char *, size_t text_len);
 /* Base64url without padding (RFC 4648, 5); out must hold 4 * (len + 2) / 3 + 1. */
 void	base64url_encode(char *out, const void *, size_t len);
+/*
+ * base64url.c: no padding, stray bits at the end are refused.  Returns the
+ * bytes written, or -1: a bad character, length or bit, no room.
+ */
+ssize_t	base64url_decode(uint8_t *out, size_t size, struct slice);
 
 #endif

@@ -8,7 +8,8 @@
 #define NAME_LEN_MAX	64		/* bytes of a name in the configuration */
 #define TOOLS_MAX	1024		/* tools of one daemon; bits of a listing */
 #define GENERATIONS_MAX	8192		/* counters, shared by tools of one hash */
-#define GENERATIONS_BYTES (GENERATIONS_MAX * 8)
+/* … and for each until when other nodes' results are not believed. */
+#define GENERATIONS_BYTES (2 * GENERATIONS_MAX * 8)
 #define CHECKPOINTS_MAX	4		/* files that checkpoints go to */
 #define AUDIT_SEGMENT_MIN 4096		/* bytes */
 #define TRIED_MAX	8		/* sources that one call asks */
@@ -34,6 +35,7 @@
 #define AUDIENCES_MAX	8		/* of one issuer */
 #define GRANTS_MAX	256		/* role lines of one issuer */
 #define URL_MAX		1024		/* bytes */
+#define REDIS_URL_MAX	2048		/* bytes */
 #define METADATA_MAX	(512 * 1024)	/* bytes of our own metadata document */
 #define FETCH_MAX	(256 * 1024)	/* bytes of a JWKS or of metadata */
 #define CREDENTIAL_MAX	(16 * 1024)	/* bytes of a bearer credential */

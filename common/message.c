@@ -27,6 +27,7 @@ message_name(unsigned int type)
 		[MSG_CONF_HANDLER] = "conf handler",
 		[MSG_CONF_SINK] = "conf sink", [MSG_SINK_PIPE] = "sink pipe",
 		[MSG_CONF_GENERATIONS] = "conf generations",
+		[MSG_CONF_REDIS] = "conf redis",
 		[MSG_CONF_SOURCE] = "conf source",
 		[MSG_CONF_TOOL] = "conf tool", [MSG_CONF_PARAM] = "conf param",
 		[MSG_CONF_AUDITD] = "conf auditd",
@@ -408,6 +409,30 @@ get_conf_handler(const struct frame *f, struct msg_conf_handler *m)
 	m->sources = get_count(&r, SOURCES_MAX);
 	m->tools = get_count(&r, TOOLS_MAX);
 	m->check = (uint8_t)get_enum(&r, CHECK_MODE_MAX);
+	return wire_done(&r);
+}
+
+void
+put_conf_redis(struct buffer *b, const struct msg_conf_redis *m)
+{
+	put_slice(b, m->namespace);
+	put_slice(b, m->url);
+	put_slice(b, m->ca);
+	put_bool(b, m->keyed);
+	put_fixed(b, m->key, sizeof(m->key));
+}
+
+int
+get_conf_redis(const struct frame *f, struct msg_conf_redis *m)
+{
+	struct reader r;
+
+	reader_init(&r, f->payload, f->length);
+	m->namespace = get_string(&r, NAME_LEN_MAX);
+	m->url = get_string(&r, REDIS_URL_MAX);
+	m->ca = get_string(&r, PATH_LEN_MAX);
+	m->keyed = get_bool(&r);
+	get_fixed(&r, m->key, sizeof(m->key));
 	return wire_done(&r);
 }
 

@@ -39,6 +39,7 @@ enum message_type {
 	MSG_CONF_SINK,		/* auditd */
 	MSG_SINK_PIPE,		/* auditd: its number (u32), a descriptor */
 	MSG_CONF_GENERATIONS,	/* one, handler; a descriptor: the shared page */
+	MSG_CONF_REDIS,		/* at most one, handler: before the sources */
 	MSG_CONF_SOURCE,	/* handler */
 	MSG_CONF_TOOL,		/* handler, in configuration order */
 	MSG_CONF_PARAM,		/* handler: a parameter of the tool before it */
@@ -232,6 +233,16 @@ struct msg_conf_handler {
 };
 void	put_conf_handler(struct buffer *, const struct msg_conf_handler *);
 int	get_conf_handler(const struct frame *, struct msg_conf_handler *);
+
+struct msg_conf_redis {
+	struct slice	namespace;
+	struct slice	url;		/* a secret */
+	struct slice	ca;		/* absolute path; empty: the system's */
+	int		keyed;		/* results may be kept there, under: */
+	uint8_t		key[KEY_LEN];	/* zero where not keyed */
+};
+void	put_conf_redis(struct buffer *, const struct msg_conf_redis *);
+int	get_conf_redis(const struct frame *, struct msg_conf_redis *);
 
 enum source_kind { SOURCE_SQLITE, SOURCE_POSTGRES, SOURCE_KIND_MAX };
 struct msg_conf_source {

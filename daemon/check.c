@@ -393,6 +393,17 @@ set_defaults(struct config *c)
 	c->audit.node = need(strdup(node));
 }
 
+/* A key for nothing is a line that its writer takes to be in force. */
+static void
+check_redis(const struct config *c)
+{
+	const struct secret_ref *key = &c->redis.key;
+
+	if (key->origin != SECRET_UNSET && c->redis.url.origin == SECRET_UNSET)
+		config_error_at(key->file, key->line, "redis key is given, "
+		    "but no redis");
+}
+
 void
 config_check(struct config *c)
 {
@@ -401,6 +412,7 @@ config_check(struct config *c)
 	check_present(c);
 	set_defaults(c);
 	issuers_check(c);
+	check_redis(c);
 	check_sources(c);
 	TAILQ_FOREACH(t, &c->tools, entry)
 		check_tool(c, t);

@@ -193,6 +193,9 @@ config_free(struct config *c)
 	free(c->audit.node);
 	free(c->audit.journal);
 	free(c->audit.postgres.name);
+	free(c->redis.url.name);
+	free(c->redis.ca);
+	free(c->redis.key.name);
 	free(c);
 }
 

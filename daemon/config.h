@@ -181,6 +181,12 @@ struct auth_conf {
 	uint32_t		 nissuers;
 };
 
+struct redis_conf {
+	struct secret_ref	 url;		/* origin SECRET_UNSET: no Redis */
+	char			*ca;		/* absolute path, NULL: the system's */
+	struct secret_ref	 key;		/* of what is kept there */
+};
+
 struct config {
 	char			*path;		/* absolute, of the main file */
 	char			*namespace;
@@ -200,6 +206,7 @@ struct config {
 	int			 sandbox_required;	/* whole, or no start */
 	struct auth_conf	 auth;
 	struct audit_conf	 audit;
+	struct redis_conf	 redis;
 	TAILQ_HEAD(, source_conf) sources;
 	uint32_t		 nsources;
 	TAILQ_HEAD(, tool_conf)	 tools;

@@ -4,8 +4,9 @@
  * Counters that all handlers share, also those of two configurations at a
  * reload; a tool's name says which is its.  Whoever ran a tool that writes
  * counts up those whose results it made stale, and no handler serves what it
- * kept from before.  It holds no data and is never
- * believed for more than that.
+ * kept from before.  Behind the counters stands until when results that other
+ * nodes keep are not believed, for those who could not tell them.  All this
+ * holds no data and is never believed for more.
  */
 
 #include <sys/mman.h>
@@ -48,8 +49,18 @@ generations_fd(void)
 void
 generations_advance(void)
 {
-	uint32_t i;
+	const struct tool_conf *t;
+	uint32_t i, longest = 0;
+	uint64_t until;
 
-	for (i = 0; counters != NULL && i < GENERATIONS_MAX; i++)
+	if (counters == NULL)
+		return;
+	TAILQ_FOREACH(t, &parent.config->tools, entry)
+		if (t->cache_ms > longest)
+			longest = t->cache_ms;
+	until = now_ms() + longest;
+	for (i = 0; i < GENERATIONS_MAX; i++) {
 		(void)atomic_fetch_add(&counters[i], 1);
+		atomic_store(&counters[GENERATIONS_MAX + i], until);
+	}
 }

@@ -54,7 +54,7 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 %token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FLIGHT FORWARDED
 %token	FROM GRANTS
 %token	EVERY KEEP RECORDS SEGMENT
-%token	HANDLERS HOST IN INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEYS LEEWAY LIFETIME
+%token	HANDLERS HOST IN INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEY KEYS LEEWAY LIFETIME
 %token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
 %token	PLAINTEXT POOL PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
@@ -113,8 +113,20 @@ main		: NAMESPACE word		{ set_name(&conf->namespace, $2, "namespace"); }
 		| USER word			{ set_user(conf, $2); }
 		| REDIS secret			{
 			once(&in_main, REDIS);
-			not_in_force(conf, "redis: limits and caches are this node's own");
-			secret_free(&$2);
+			secret_free(&conf->redis.url);
+			conf->redis.url = $2;
+		}
+		| REDIS secret CA STRING	{
+			once(&in_main, REDIS);
+			secret_free(&conf->redis.url);
+			conf->redis.url = $2;
+			set_path(&conf->redis.ca, $4, "ca");
+		}
+		| REDIS KEY secret		{
+			if (conf->redis.key.origin != SECRET_UNSET)
+				config_error("redis key is given twice");
+			secret_free(&conf->redis.key);
+			conf->redis.key = $3;
 		}
 		| auth_head '{' auth_lines '}'
 		| audit_head '{' audit_lines '}'
@@ -422,7 +434,8 @@ static const struct {
 	{ "handlers", HANDLERS }, { "host", HOST }, { "hour", HOUR },
 	{ "in", IN }, { "include", INCLUDE }, { "integer", INTEGER_T },
 	{ "invalidates", INVALIDATES }, { "issuer", ISSUER },
-	{ "journal", JOURNAL }, { "jwks", JWKS }, { "keep", KEEP }, { "keys", KEYS },
+	{ "journal", JOURNAL }, { "jwks", JWKS }, { "keep", KEEP },
+	{ "key", KEY }, { "keys", KEYS },
 	{ "leeway", LEEWAY }, { "length", LENGTH }, { "lifetime", LIFETIME },
 	{ "limit", LIMIT },
 	{ "listen", LISTEN }, { "listeners", LISTENERS },

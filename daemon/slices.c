@@ -368,6 +368,64 @@ send_tool(struct channel *ch, const struct tool_conf *t)
 	return 0;
 }
 
+/* 32 bytes as hex or as base64url, with or without its padding; 0 or -1. */
+static int
+read_key(const struct secret_ref *ref, uint8_t key[KEY_LEN])
+{
+	struct slice text;
+	char *secret;
+	size_t len = 0;
+	int rc;
+
+	if ((secret = secret_read(ref, &len)) == NULL)
+		return -1;
+	text.ptr = secret;
+	text.len = len;
+	if ((rc = hex_decode(key, KEY_LEN, secret, len)) == -1) {
+		if (len > 0 && secret[len - 1] == '=')
+			text.len--;
+		rc = base64url_decode(key, KEY_LEN, text) == KEY_LEN ? 0 : -1;
+	}
+	freezero(secret, len);
+	if (rc == -1)
+		log_warn("%s:%d: redis key: not 32 bytes in hex or base64url "
+		    "(openssl rand -hex 32 makes one)", ref->file, ref->line);
+	return rc;
+}
+
+static int
+send_redis(struct channel *ch)
+{
+	const struct redis_conf *c = &conf->redis;
+	struct msg_conf_redis m = {
+		.namespace = slice_of(conf->namespace),
+		.ca = slice_of(c->ca),
+		.keyed = c->key.origin != SECRET_UNSET,
+	};
+	struct buffer *b;
+	size_t len = 0;
+	char *url;
+	int rc = -1;
+
+	if (c->url.origin == SECRET_UNSET)
+		return 0;
+	if ((url = secret_read(&c->url, &len)) == NULL)
+		return -1;
+	m.url.ptr = url;
+	m.url.len = len;
+	if (len > REDIS_URL_MAX) {
+		log_warn("%s:%d: redis: the URL is longer than %d bytes",
+		    c->url.file, c->url.line, REDIS_URL_MAX);
+	} else if ((!m.keyed || read_key(&c->key, m.key) == 0) &&
+	    (b = channel_begin(ch, MSG_CONF_REDIS, 0)) != NULL) {
+		put_conf_redis(b, &m);
+		rc = channel_commit(ch);
+	}
+	freezero(url, len);
+	explicit_bzero(&m, sizeof(m));
+	return rc;
+}
+
 /* What all handlers share. */
 static int
 send_generations(struct channel *ch)
@@ -398,7 +456,8 @@ send_handler(struct channel *ch, enum check_mode check)
 	if ((b = channel_begin(ch, MSG_CONF_HANDLER, 0)) == NULL)
 		return -1;
 	put_conf_handler(b, &m);
-	if (channel_commit(ch) == -1 || send_generations(ch) == -1)
+	if (channel_commit(ch) == -1 || send_generations(ch) == -1 ||
+	    send_redis(ch) == -1)
 		return -1;
 	TAILQ_FOREACH(s, &c->sources, entry)
 		if (send_source(ch, s) == -1)

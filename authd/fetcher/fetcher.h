@@ -19,16 +19,13 @@
 #include "../../common/buffer.h"
 #include "../../common/limits.h"
 #include "../../common/message.h"
+#include "../../common/resolve.h"
 
 #define HOST_MAX	253		/* bytes of a host name (RFC 1035) */
-#define LOOKUP_MS	2000		/* of name resolution */
-#define LOOKUP_TRY_MS	600		/* for one name server to answer */
-#define LOOKUP_TRIES	2
 #define CONNECT_MS	2000		/* TCP and TLS */
 #define FETCH_MS	4000		/* everything, redirects too */
 #define REDIRECTS_MAX	3
 #define HEADERS_MAX	(32 * 1024)	/* bytes of all headers of a fetch */
-#define ADDRESSES_MAX	8		/* of one name; the others are not tried */
 #define CA_MAX		(4 * 1024 * 1024)	/* bytes of CA certificates */
 #define WHY_MAX		256		/* bytes of "why not", with its NUL */
 #define DIRECTIVES_MAX	1024		/* bytes of a Cache-Control */
@@ -68,25 +65,6 @@ const char *address_text(const struct sockaddr *, char *buf, size_t size);
  * it may not, or says it wrongly.
  */
 uint32_t freshness(struct slice cache_control, struct slice age);
-
-/* resolve.c: names to addresses, within LOOKUP_MS, in the loop. */
-
-struct lookup;
-struct found {
-	size_t			 n;
-	struct sockaddr_storage	 address[ADDRESSES_MAX];
-};
-/* error is NULL and found has at least one; or error says why not. */
-typedef void lookup_done(const struct found *, const char *error, void *);
-
-/* Reads what the system says of name resolution, so early that it may fail. */
-int	resolve_start(void);
-/*
- * Calls done once, from the loop, unless it is cancelled before.  The lookup
- * is freed when done is called.  NULL: no memory.
- */
-struct lookup *lookup_new(const struct url *, lookup_done *, void *);
-void	lookup_cancel(struct lookup *);
 
 /* transfer.c: one fetch. */
 

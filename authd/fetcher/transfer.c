@@ -597,7 +597,7 @@ on_start(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (f->url.literal)
 		begin(f);
-	else if ((f->lookup = lookup_new(&f->url, on_lookup, f)) == NULL)
+	else if ((f->lookup = lookup_new(f->url.host, on_lookup, f)) == NULL)
 		fail(f, "name resolution cannot start", "");
 }
 

@@ -18,6 +18,7 @@
 #include "../../common/stats.h"
 #include "../../common/wire.h"
 #include "cache.h"
+#include "redis_cache.h"
 #include "source.h"
 
 #define KEY_BYTES_MAX	(2 * BODY_MAX + TICKET_MAX + 4096)
@@ -31,6 +32,7 @@ struct entry {
 	const struct tool	*tool;
 	const struct source	*source;	/* that answered */
 	uint64_t		 generation;	/* when it was asked */
+	struct generation	 word;		/* … that Redis had then */
 	uint64_t		 expires_ms;
 	struct call		*asking;	/* NULL: it has been answered */
 	struct waiters		 waiters;
@@ -84,6 +86,23 @@ generation_of(const struct tool *t)
 	return generations == NULL ? 0 : atomic_load(&generations[t->generation]);
 }
 
+/* A clock that all processes of this machine share. */
+static int
+is_barred(const struct tool *t)
+{
+	return generations != NULL &&
+	    now_ms() < atomic_load(&generations[GENERATIONS_MAX +
+	    t->generation]);
+}
+
+void
+cache_bar(const struct tool *t)
+{
+	if (generations != NULL)
+		atomic_store(&generations[GENERATIONS_MAX + t->generation],
+		    now_ms() + t->cache_ms);
+}
+
 /* What the call wrote, or may have written, is there for all from now on. */
 static void
 invalidate(const struct tool *t)
@@ -91,7 +110,8 @@ invalidate(const struct tool *t)
 	uint32_t i;
 
 	for (i = 0; generations != NULL && i < t->ninvalidates; i++)
-		(void)atomic_fetch_add(&generations[t->invalidates[i]], 1);
+		(void)atomic_fetch_add(&generations[
+		    tool_at(t->invalidates[i])->generation], 1);
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -229,31 +249,88 @@ make_key(const struct call *c, uint8_t key[DIGEST_LEN])
 
 /* 0, or -1: no memory. */
 static int
-take_result(struct call *c, const struct entry *e)
+give(struct call *c, const struct shared_value *v)
 {
 	buffer_clear(&c->structured);
-	if (buffer_add(&c->structured, e->data, e->len) == -1) {
+	if (buffer_add_slice(&c->structured, v->data) == -1) {
 		buffer_clear(&c->structured);
 		return -1;
 	}
-	c->rows = e->rows;
-	c->bytes = e->bytes;
-	c->truncated = e->truncated;
+	c->rows = v->rows;
+	c->bytes = v->bytes;
+	c->truncated = v->truncated;
 	c->cache_hit = 1;
-	c->kept_from = e->source;
+	c->kept_from = v->source;
 	return 0;
 }
 
 static int
-wait_for(struct entry *e, struct call *c)
+take_result(struct call *c, const struct entry *e)
 {
-	if (e->nwaiters >= CACHE_WAITERS_MAX)
+	struct shared_value v = { .source = e->source, .rows = e->rows,
+	    .bytes = e->bytes, .truncated = e->truncated,
+	    .data = { (const char *)e->data, e->len } };
+
+	return give(c, &v);
+}
+
+/* Puts a value into its entry; 0, or -1: it is not kept. */
+static int
+fill(struct entry *e, const struct shared_value *v)
+{
+	size_t len = v->data.len;
+
+	if (len > CACHE_ENTRY_MAX)
+		return -1;
+	make_room(len);
+	if (used + len > CACHE_BYTES_MAX || (e->data = malloc(len)) == NULL)
+		return -1;
+	memcpy(e->data, v->data.ptr, len);
+	e->len = len;
+	used += len;
+	e->rows = v->rows;
+	e->bytes = v->bytes;
+	e->truncated = v->truncated;
+	e->source = v->source;
+	e->expires_ms = now_ms() + v->left_ms;
+	return 0;
+}
+
+static int
+same_word(const struct generation *a, const struct generation *b)
+{
+	return a->known && b->known && strcmp(a->word, b->word) == 0;
+}
+
+/* What was asked before a write is not for whoever comes after it. */
+static int
+wait_for(struct entry *e, struct call *c, const struct generation *now)
+{
+	if (e->nwaiters >= CACHE_WAITERS_MAX ||
+	    e->generation != generation_of(c->tool) ||
+	    (now != NULL && e->word.known && !same_word(&e->word, now)))
 		return -1;
 	e->nwaiters++;
 	c->waits_for = e;
 	TAILQ_INSERT_TAIL(&e->waiters, c, queue_entry);
 	shared++;
 	return 0;
+}
+
+/* Whether Redis is there and what it has of the tool may be believed. */
+static int
+may_ask(const struct tool *t)
+{
+	return redis_cache_serves(t) && !is_barred(t);
+}
+
+static enum cache_answer
+hit(struct call *c, struct entry *e)
+{
+	TAILQ_REMOVE(&list, e, entry);
+	TAILQ_INSERT_HEAD(&list, e, entry);
+	hits++;
+	return take_result(c, e) == 0 ? CACHE_HIT : CACHE_MISS;
 }
 
 enum cache_answer
@@ -263,24 +340,23 @@ cache_begin(struct call *c)
 
 	if (c->tool->cache_ms == 0 || make_key(c, wanted.key) == -1)
 		return CACHE_MISS;
-	if ((e = RB_FIND(entry_tree, &tree, &wanted)) != NULL) {
-		if (e->asking != NULL) {
-			/* What was asked before a write is not for us. */
-			if (e->generation != generation_of(c->tool) ||
-			    wait_for(e, c) == -1)
-				return CACHE_MISS;
+	e = RB_FIND(entry_tree, &tree, &wanted);
+	if (e != NULL && e->asking != NULL)
+		return wait_for(e, c, NULL) == 0 ? CACHE_WAIT : CACHE_MISS;
+	if (e != NULL && is_fresh(e)) {
+		/* Another node may have written since. */
+		if (c->tool->invalidated && may_ask(c->tool) &&
+		    redis_cache_ask(c, e->key, &e->word))
 			return CACHE_WAIT;
-		}
-		if (is_fresh(e) && take_result(c, e) == 0) {
-			TAILQ_REMOVE(&list, e, entry);
-			TAILQ_INSERT_HEAD(&list, e, entry);
-			hits++;
-			return CACHE_HIT;
-		}
-		entry_free(e);
+		return hit(c, e);
 	}
+	if (e != NULL)
+		entry_free(e);
 	misses++;
 	c->fills = entry_new(c, wanted.key);
+	if (c->fills != NULL && may_ask(c->tool) &&
+	    redis_cache_ask(c, wanted.key, NULL))
+		return CACHE_WAIT;
 	return CACHE_MISS;
 }
 
@@ -307,22 +383,17 @@ cache_awaited(const struct call *c)
 static int
 keep(struct entry *e, const struct call *c)
 {
-	size_t len = c->structured.len;
+	struct shared_value v = { .source = c->source, .rows = c->rows,
+	    .bytes = c->bytes, .truncated = c->truncated,
+	    .left_ms = e->tool->cache_ms,
+	    .data = { (const char *)c->structured.data, c->structured.len } };
 
 	if (c->outcome != OUTCOME_OK || c->structured.bad ||
-	    len > CACHE_ENTRY_MAX)
+	    fill(e, &v) == -1)
 		return -1;
-	make_room(len);
-	if (used + len > CACHE_BYTES_MAX || (e->data = malloc(len)) == NULL)
-		return -1;
-	memcpy(e->data, c->structured.data, len);
-	e->len = len;
-	used += len;
-	e->rows = c->rows;
-	e->bytes = c->bytes;
-	e->truncated = c->truncated;
-	e->source = c->source;
-	e->expires_ms = now_ms() + e->tool->cache_ms;
+	/* What a write here made stale meanwhile is not for others either. */
+	if (is_fresh(e))
+		redis_cache_keep(c, e->key, &e->word, e->tool->cache_ms);
 	return 0;
 }
 
@@ -396,6 +467,99 @@ fail_all(struct entry *e, const struct call *from)
 		c->retry_after = retry_after;
 		(void)strlcpy(c->message, from->message, sizeof(c->message));
 		call_fail(c, outcome, reason);
+	}
+}
+
+/* Redis had nothing, and took its time: perhaps nobody waits any more. */
+static void
+ask_source(struct call *c)
+{
+	if (c->cancelled && !cache_awaited(c))
+		call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
+	else
+		call_ask(c);
+}
+
+/* Its entry is here: the first word of Redis about it. */
+static void
+answer_first(struct call *c, enum shared_answer answer,
+    const struct generation *now, const struct shared_value *v)
+{
+	struct entry *e = c->fills;
+
+	if (answer != SHARED_VALUE) {
+		if (answer != SHARED_AWAY)
+			e->word = *now;
+		ask_source(c);
+		return;
+	}
+	c->fills = NULL;
+	e->asking = NULL;
+	e->word = *now;
+	if (give(c, v) == -1)
+		call_fail(c, OUTCOME_OVERLOADED, REASON_QUEUE_FULL);
+	else
+		call_done(c);
+	if (fill(e, v) == 0)
+		serve(e);
+	else
+		ask_each(e);
+}
+
+/*
+ * Whether what is kept here still holds.  The entry may have gone meanwhile,
+ * or be another, which is asked for.
+ */
+static enum cache_answer
+answer_check(struct call *c, enum shared_answer answer,
+    const struct generation *now, const struct shared_value *v)
+{
+	struct entry *e, wanted;
+
+	memcpy(wanted.key, c->cache_key, sizeof(wanted.key));
+	e = RB_FIND(entry_tree, &tree, &wanted);
+	if (e != NULL && e->asking != NULL)
+		return wait_for(e, c, now->known ? now : NULL) == 0 ?
+		    CACHE_WAIT : CACHE_MISS;
+	/* Where nobody knows, unless it was known already that it does not. */
+	if (e != NULL && is_fresh(e) && (same_word(&e->word, now) ||
+	    (answer == SHARED_AWAY && c->generation.known)))
+		return hit(c, e);
+	if (e != NULL)
+		entry_free(e);
+	e = entry_new(c, wanted.key);
+	if (e != NULL && now->known)
+		e->word = *now;
+	if (answer != SHARED_VALUE) {
+		misses++;
+		c->fills = e;
+		return CACHE_MISS;
+	}
+	if (e != NULL) {
+		e->asking = NULL;
+		if (fill(e, v) == -1)
+			entry_free(e);
+	}
+	return give(c, v) == 0 ? CACHE_HIT : CACHE_MISS;
+}
+
+void
+cache_answered(struct call *c, enum shared_answer answer,
+    const struct generation *now, const struct shared_value *v)
+{
+	if (c->fills != NULL) {
+		answer_first(c, answer, now, v);
+		return;
+	}
+	switch (answer_check(c, answer, now, v)) {
+	case CACHE_HIT:
+		call_done(c);
+		break;
+	case CACHE_WAIT:
+		break;
+	case CACHE_MISS:
+		ask_source(c);
+		break;
 	}
 }
 

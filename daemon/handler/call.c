@@ -15,6 +15,8 @@
 #include "../../common/log.h"
 #include "../../common/ticket.h"
 #include "cache.h"
+#include "redis.h"
+#include "redis_cache.h"
 #include "source.h"
 
 TAILQ_HEAD(call_list, call);
@@ -170,6 +172,9 @@ call_reset(struct call *c, struct channel *listener, uint64_t question)
 	c->conn = NULL;
 	c->kept_from = NULL;
 	c->fills = c->waits_for = NULL;
+	c->redis = NULL;
+	memset(&c->rate, 0, sizeof(c->rate));
+	memset(&c->limit, 0, sizeof(c->limit));
 }
 
 /* A slice of the sealed ticket as one of our copy of it. */
@@ -188,6 +193,7 @@ adopt(struct call *c, const struct ticket *t, struct slice sealed)
 	memcpy(c->request_id, t->request_id, sizeof(c->request_id));
 	c->tool_name = t->tool;
 	c->identity = t->identity;
+	c->rate = t->rate;
 	rebase(&c->tool_name, sealed, &c->ticket);
 	rebase(&c->identity.key_id, sealed, &c->ticket);
 	rebase(&c->identity.owner, sealed, &c->ticket);
@@ -265,6 +271,7 @@ send_result(struct call *c)
 	m.outcome = (uint8_t)c->outcome;
 	memcpy(m.request_id, c->request_id, sizeof(m.request_id));
 	m.retry_after = c->retry_after;
+	m.limit = c->limit;
 	m.members = slice_of("");
 	put_result(b, &m);
 	/* The members are rendered where they travel: their length follows. */
@@ -272,7 +279,8 @@ send_result(struct call *c)
 	start = b->len;
 	if (c->outcome == OUTCOME_OK)
 		b->bad |= render_members(c, b) == -1;
-	else if (c->outcome != OUTCOME_OVERLOADED)
+	else if (c->outcome != OUTCOME_OVERLOADED &&
+	    c->outcome != OUTCOME_RATE_LIMITED)
 		render_error_members(c, b);
 	if (!b->bad) {
 		len = (uint32_t)(b->len - start);
@@ -340,9 +348,21 @@ settle_cancelled(struct call *c)
 static void
 conclude(struct call *c)
 {
+	redis_disown(c->redis);
+	c->redis = NULL;
 	cache_settle(c);
 	if (c->cancelled)
 		settle_cancelled(c);
+	/* Who wrote is answered when nobody is shown what was before. */
+	if (c->may_have_run && redis_cache_tell(c))
+		c->state = CALL_TELL;
+	else
+		finish(c);
+}
+
+void
+call_told(struct call *c)
+{
 	finish(c);
 }
 
@@ -419,6 +439,39 @@ run(struct call *c)
 	}
 }
 
+/* What no limit stands against; a tool that writes is recorded first. */
+static void
+go_on(struct call *c)
+{
+	if (!c->tool->writes) {
+		run(c);
+		return;
+	}
+	c->state = CALL_INTENT;
+	c->deadline_ms = now_ms() + AUDIT_WAIT_MS;
+	if (report_call(c, MSG_AUDIT_INTENT, 1) == -1) {
+		c->retry_after = 1;
+		call_fail(c, OUTCOME_OVERLOADED, REASON_AUDIT_FAILED);
+	}
+}
+
+void
+call_limited(struct call *c, const struct limit_hit *hit)
+{
+	c->state = CALL_RUNNING;
+	if (hit->what == LIMIT_NONE) {
+		if (c->cancelled)
+			call_fail(c, OUTCOME_CANCELLED, REASON_CANCELLED);
+		else
+			go_on(c);
+		return;
+	}
+	c->limit = *hit;
+	c->retry_after = hit->reset_s;
+	call_fail(c, OUTCOME_RATE_LIMITED, hit->what == LIMIT_TOOL ?
+	    REASON_OVER_TOOL_RATE : REASON_OVER_RATE);
+}
+
 void
 call_begin(struct call *c, const struct tool *tool, const struct json *body,
     uint32_t arguments)
@@ -437,16 +490,10 @@ call_begin(struct call *c, const struct tool *tool, const struct json *body,
 		call_fail(c, OUTCOME_OVERLOADED, REASON_QUEUE_FULL);
 		return;
 	}
-	if (!tool->writes) {
-		run(c);
-		return;
-	}
-	c->state = CALL_INTENT;
-	c->deadline_ms = now_ms() + AUDIT_WAIT_MS;
-	if (report_call(c, MSG_AUDIT_INTENT, 1) == -1) {
-		c->retry_after = 1;
-		call_fail(c, OUTCOME_OVERLOADED, REASON_AUDIT_FAILED);
-	}
+	if (redis_limit(c))
+		c->state = CALL_LIMIT;
+	else
+		go_on(c);
 }
 
 /*

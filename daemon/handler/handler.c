@@ -17,9 +17,11 @@
 #include "../../common/stats.h"
 #include "../../common/ticket.h"
 #include "cache.h"
+#include "redis.h"
+#include "redis_cache.h"
 #include "survey.h"
 
-#define STATUS_MAX	900		/* bytes of status lines */
+#define STATUS_MAX	2048		/* bytes of status lines */
 #define COMPLAIN_MS	1000		/* between lines about bad tickets */
 
 struct key {
@@ -289,6 +291,7 @@ send_status(uint64_t id)
 	    calls_active(), outbox_open(), (unsigned long long)bad_tickets,
 	    auditd == NULL ? "away" : "connected");
 	cache_status(&b);
+	redis_status(&b);
 	whole = b.len;
 	for (i = 0; (s = source_at(i)) != NULL && !b.bad; i++) {
 		(void)buffer_printf(&b, "source %s: ", s->name);
@@ -318,6 +321,7 @@ stats(struct buffer *b)
 	put_stat(b, STAT_TICKETS_REFUSED, bad_tickets);
 	put_stat(b, STAT_REPORTS_OPEN, outbox_open());
 	cache_stats(b);
+	redis_stats(b);
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		put_stat_of(b, STAT_SOURCE_BREAKER, i,
 		    state[s->breaker.state]);
@@ -350,7 +354,8 @@ prepare(void)
 	json_init(&body_json);
 	sandbox_needs_init(&needs);
 	calls_init(child.base);
-	if (tools_complete() == -1 || survey_prepare() == -1)
+	if (tools_complete() == -1 || survey_prepare() == -1 ||
+	    redis_prepare(&needs, tools_cached()) == -1)
 		return -1;
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->prepare(s, &needs) == -1)
@@ -373,6 +378,7 @@ confine(void)
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->start(s) == -1)
 			return -1;
+	redis_start();
 	return survey_start();
 }
 
@@ -392,6 +398,7 @@ turn(void)
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (s->ops->turn != NULL)
 			s->ops->turn(s);
+	redis_turn();
 	if (stopping && calls_active() == 0 && outbox_open() == 0)
 		child.stop = 1;
 }

@@ -19,6 +19,7 @@
 #include "../../common/json.h"
 #include "../../common/message.h"
 #include "../../common/outbox.h"
+#include "../../common/rate.h"
 #include "../../pledge/sandbox.h"
 
 #define CALLS_MAX	4096	/* calls in this handler: half of REPORTS_MAX */
@@ -34,6 +35,14 @@
 
 struct source;
 struct entry;
+struct redis_ask;
+
+/* What other nodes' results of a tool must be of; see redis_cache.h. */
+#define WORD_LEN	22	/* base64url of 16 bytes */
+struct generation {
+	int	known;
+	char	word[WORD_LEN + 1];
+};
 
 struct param {
 	char		*name;
@@ -79,13 +88,15 @@ struct tool {
 	uint32_t	 cache_ms;	/* 0: its results are not kept */
 	int		 cache_shared;
 	uint32_t	 ninvalidates;
-	uint32_t	*invalidates;	/* their generations' places */
+	uint32_t	*invalidates;	/* numbers of tools */
+	int		 invalidated;	/* some tool does so to it */
 	/*
 	 * The place of its own: by its name, so that it is the same for the
 	 * handlers of another configuration.  Two tools in one place cost
 	 * each other a result that was kept, no more.
 	 */
 	uint32_t	 generation;
+	struct rate	 rate;		/* of each caller for it */
 	uint32_t	 timeout_ms;
 	uint32_t	 limit_rows;
 	uint32_t	 limit_bytes;
@@ -105,8 +116,10 @@ struct bound {
 
 enum call_state {
 	CALL_FREE,
+	CALL_LIMIT,		/* its rate is asked for */
 	CALL_INTENT,		/* the record that it will write is under way */
 	CALL_RUNNING,
+	CALL_TELL,		/* other nodes are told what it made stale */
 	CALL_REPORT,		/* the record of its outcome is under way */
 	CALL_DETACHED		/* answered without running; its intent is open */
 };
@@ -128,6 +141,11 @@ struct call {
 	struct buffer		 ticket;	/* what follows points into it */
 	struct slice		 tool_name;
 	struct identity		 identity;
+	struct rate		 rate;		/* of the caller */
+	struct limit_hit	 limit;		/* that he ran into */
+	struct redis_ask	*redis;		/* is asked for it; NULL: no */
+	uint8_t			 cache_key[DIGEST_LEN];	/* that is asked for */
+	struct generation	 generation;	/* … and what is kept here */
 	struct buffer		 arena;		/* texts of bound values */
 	struct bound		 bound[BINDS_MAX];
 	struct buffer		 clear;		/* JSON of the clear arguments */
@@ -172,6 +190,8 @@ int	tools_configure(const struct frame *);
 /* All that was announced has come: returns 0, or -1 after a log line. */
 int	tools_complete(void);
 const struct tool *tool_find(struct slice name);
+const struct tool *tool_at(uint32_t index);	/* one that there is */
+int	tools_cached(void);	/* whether results of any are kept */
 struct source *source_at(uint32_t index);	/* NULL past the last */
 const char *source_name(const struct source *);
 /* The number of a tool among those of a source that can answer it. */

@@ -4,6 +4,7 @@
 
 #include "../../common/log.h"
 #include "cache.h"
+#include "redis.h"
 #include "survey.h"
 
 static struct source *sources;
@@ -36,6 +37,22 @@ tool_find(struct slice name)
 		if (slice_is(name, table[at]->name))
 			return table[at];
 	return NULL;
+}
+
+const struct tool *
+tool_at(uint32_t i)
+{
+	return &tools[i];
+}
+
+int
+tools_cached(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < ntools && tools[i].cache_ms == 0; i++)
+		;
+	return i < ntools;
 }
 
 struct source *
@@ -188,6 +205,7 @@ configure_tool(const struct frame *f)
 	memcpy(t->digest, m.digest, sizeof(t->digest));
 	t->cache_ms = m.cache_ms;
 	t->cache_shared = m.cache_shared;
+	t->rate = m.rate;
 	if (add_places(t, s) == -1 || add_invalidates(t, &m) == -1)
 		return -1;
 	t->timeout_ms = m.timeout_ms == 0 ? s->timeout_ms : m.timeout_ms;
@@ -239,6 +257,8 @@ tools_configure(const struct frame *f)
 		return configure_house(f);
 	case MSG_CONF_GENERATIONS:
 		return cache_generations(f->fd);
+	case MSG_CONF_REDIS:
+		return redis_configure(f);
 	case MSG_CONF_SOURCE:
 		return configure_source(f);
 	case MSG_CONF_TOOL:
@@ -268,9 +288,7 @@ binds_complete(const struct tool *t)
 int
 tools_complete(void)
 {
-	uint32_t i, at;
-
-	uint32_t j;
+	uint32_t i, j, at;
 
 	if (params_left > 0 || tools == NULL || ntools != tools_expected ||
 	    nsources != sources_expected) {
@@ -281,8 +299,7 @@ tools_complete(void)
 		if (binds_complete(&tools[i]) == -1)
 			return -1;
 		for (j = 0; j < tools[i].ninvalidates; j++)
-			tools[i].invalidates[j] =
-			    tools[tools[i].invalidates[j]].generation;
+			tools[tools[i].invalidates[j]].invalidated = 1;
 		at = hash(slice_of(tools[i].name)) % table_size;
 		while (table[at] != NULL)
 			at = (at + 1) % table_size;

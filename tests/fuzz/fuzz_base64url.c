@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/base64url.c */
 
 /* What decodes has one spelling: encoding it gives the input again. */
 

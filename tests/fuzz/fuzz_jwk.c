@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/base64url.c authd/jwk.c */
+/* link: authd/jwk.c */
 
 /* Any bytes as a JWK set: a key that is taken can verify, and has a name of its size. */
 

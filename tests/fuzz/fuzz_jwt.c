@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/base64url.c authd/jwk.c authd/jws.c authd/jwt.c */
+/* link: authd/jwk.c authd/jws.c authd/jwt.c */
 
 /*
  * Any bytes as a token, under the example keys of RFC 7517 A.1 and RFC 8037

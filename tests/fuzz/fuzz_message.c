@@ -27,8 +27,8 @@ both_##name(const struct frame *f, struct buffer *out)			\
 
 BOTH(start) BOTH(conf_listener) BOTH(conf_name) BOTH(conf_tool_text)
 BOTH(conf_authd) BOTH(conf_tool_rule) BOTH(conf_issuer) BOTH(conf_grant)
-BOTH(conf_fetch) BOTH(conf_handler) BOTH(conf_source) BOTH(conf_tool)
-BOTH(conf_param) BOTH(conf_auditd) BOTH(conf_catalogue)
+BOTH(conf_fetch) BOTH(conf_handler) BOTH(conf_redis) BOTH(conf_source)
+BOTH(conf_tool) BOTH(conf_param) BOTH(conf_auditd) BOTH(conf_catalogue)
 BOTH(checked_source) BOTH(checked_tool) BOTH(conf_tool_digest) BOTH(conf_sink)
 BOTH(peer) BOTH(ticket_key) BOTH(keys) BOTH(authorize) BOTH(decision)
 BOTH(fetch) BOTH(fetched) BOTH(call) BOTH(result) BOTH(audit_decision)

@@ -7,11 +7,11 @@
 set -eu
 
 build="gcc libc6-dev make pkg-config bison libevent-dev libssl-dev libpq-dev libbsd-dev
-	libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libc-ares-dev
+	libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libc-ares-dev libhiredis-dev
 	ca-certificates curl sqlite3"
 all="$build libcmocka-dev postgresql clang clang-tidy cppcheck mandoc jq nodejs npm wrk python3
 	procps binutils iproute2 python3-cryptography pgbouncer rsyslog xxd openssl
-	strace nginx-light haproxy systemd logrotate"
+	strace nginx-light haproxy systemd logrotate redis-server"
 
 name_only=no
 [ "${1:-}" = --name-missing ] && { name_only=yes; shift; }

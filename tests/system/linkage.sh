@@ -30,7 +30,7 @@ check pontifexd libseccomp
 check pontifexctl libpq
 check libexec/listener libseccomp
 check libexec/authd libseccomp
-check libexec/handler libseccomp libpq libsqlite3
+check libexec/handler libseccomp libpq libsqlite3 libhiredis libssl libcares
 check libexec/auditd libseccomp libpq libssl
 check libexec/fetcher libseccomp libcurl libcares
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/base64url.c */
 
 /*
  * authd/base64url.c: one spelling for each value and no other, shown for all

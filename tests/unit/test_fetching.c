@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/keys.c authd/issuer.c authd/jwk.c authd/base64url.c */
+/* link: authd/keys.c authd/issuer.c authd/jwk.c */
 
 /*
  * Fetching the issuers' keys, with this test as the fetcher: what is asked

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/jws.c authd/jwk.c authd/base64url.c */
+/* link: authd/jws.c authd/jwk.c */
 
 /*
  * Properties of signatures and keys: every algorithm verifies what it signed,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/jwk.c authd/base64url.c */
+/* link: authd/jwk.c */
 
 /*
  * authd/jwk.c: which keys of a set are taken and what each of them may then

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/jws.c authd/jwk.c authd/base64url.c pledge/sandbox_linux.c */
+/* link: authd/jws.c authd/jwk.c pledge/sandbox_linux.c */
 
 /*
  * authd/jws.c: a token's form and header, the key that it means, and what is

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/jwt.c authd/jws.c authd/jwk.c authd/base64url.c */
+/* link: authd/jwt.c authd/jws.c authd/jwk.c */
 
 /*
  * authd/jwt.c: each rule of the claims with a token that breaks it alone, at

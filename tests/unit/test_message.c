@@ -51,6 +51,8 @@ PAIR(conf_tool_rule, .name = S("t"), .scope = S("a:b:c"),
     .rate = { 10, 1000, 20 }, .claims = 1, .claim = { S("tenant") })
 PAIR(conf_handler, .namespace = S("shop"), .sources = 1, .tools = 3,
     .check = CHECK_DESCRIBE)
+PAIR(conf_redis, .namespace = S("n"), .url = S("redis://h"), .ca = S("/c"),
+    .keyed = 1, .key = { 1, 2, 3 })
 PAIR(conf_source, .name = S("s"), .kind = SOURCE_POSTGRES,
     .target = S("host=/tmp"), .sessions = 1,
     .session = { { S("app.tenant"), S("claim.tenant") } })
@@ -129,6 +131,7 @@ static const struct {
 } rows[] = {
 	ROW(start), ROW(conf_listener), ROW(conf_name), ROW(conf_tool_text),
 	ROW(conf_authd), ROW(conf_tool_rule), ROW(conf_handler),
+	ROW(conf_redis),
 	ROW(conf_source), ROW(conf_tool), ROW(conf_param), ROW(conf_auditd),
 	ROW(conf_catalogue), ROW(checked_source), ROW(checked_tool),
 	ROW(conf_tool_digest), ROW(peer), ROW(ticket_key), ROW(keys), ROW(keys_used),

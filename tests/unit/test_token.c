@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: authd/token.c authd/subject.c authd/issuer.c authd/rule.c authd/scope.c authd/account.c authd/limit.c authd/jwk.c authd/jws.c authd/jwt.c authd/base64url.c */
+/* link: authd/token.c authd/subject.c authd/issuer.c authd/rule.c authd/scope.c authd/account.c authd/limit.c authd/jwk.c authd/jws.c authd/jwt.c */
 
 /* Tokens judged and remembered: who they are, and for how long. */
 

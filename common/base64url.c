@@ -2,8 +2,8 @@
 
 /* Base64url as JOSE uses it: RFC 4648 5, no padding, one spelling a value. */
 
-#include "../common/compat.h"
-#include "jose.h"
+#include "compat.h"
+#include "crypt.h"
 
 /* One more than what a character stands for; 0: nothing.  Made when first used. */
 static uint8_t values[256];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Names to addresses by c-ares, in the loop.  libcurl's own resolver is a
+ * Names to addresses by c-ares, in the loop.  getaddrinfo(3) would stop it for
+ * as long as a name server does not answer.  libcurl's own resolver is a
  * thread for each name: it would need clone(2) and a process limit above
  * nought in the one role that meets the network, and ending a fetch early
  * would wait in pthread_join(3) for a name server that does not answer.  So
@@ -21,10 +22,10 @@
 #include <ares.h>
 #include <event2/event.h>
 
-#include "../../common/compat.h"
-#include "../../common/log.h"
-#include "../../common/proc.h"
-#include "fetcher.h"
+#include "compat.h"
+#include "log.h"
+#include "proc.h"
+#include "resolve.h"
 
 #define RESOLV_CONF	"/etc/resolv.conf"
 #define SOCKETS_MAX	16	/* of one lookup; more servers are not heard */
@@ -230,7 +231,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 }
 
 struct lookup *
-lookup_new(const struct url *u, lookup_done *done, void *arg)
+lookup_new(const char *host, lookup_done *done, void *arg)
 {
 	static const struct timeval limit = { LOOKUP_MS / 1000,
 	    LOOKUP_MS % 1000 * 1000 }, at_once = { 0, 0 };
@@ -251,10 +252,10 @@ lookup_new(const struct url *u, lookup_done *done, void *arg)
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_family = AF_UNSPEC;
 	hints.ai_socktype = SOCK_STREAM;
-	/* libcurl tries both families at once: their order is no matter. */
+	/* Who asks tries all of them: their order is no matter. */
 	hints.ai_flags = ARES_AI_NOSORT;
 	running = l;
-	ares_getaddrinfo(l->channel, u->host, NULL, &hints, on_found, l);
+	ares_getaddrinfo(l->channel, host, NULL, &hints, on_found, l);
 	running = NULL;
 	(void)event_add(l->deadline, &limit);
 	/* What was in /etc/hosts is known already, but done() comes later. */
