@@ -103,8 +103,8 @@ checked_tool(struct crew *crew, const struct frame *f)
 		return -1;
 	log_safe(text, sizeof(text), m.text);
 	if (!m.refused) {
-		(void)buffer_printf(&crew->found, "%s: ok: %s\n", t->name,
-		    text);
+		(void)buffer_printf(&crew->described, "%s: ok: %s\n",
+		    t->name, text);
 		return 0;
 	}
 	crew->refused = 1;

@@ -18,6 +18,7 @@
 #define CREW_STAY_MS	45000
 
 #define FOUND_MAX	(128 * 1024)	/* bytes that its handlers may tell */
+#define DESCRIBED_MAX	(2 * 1024 * 1024)
 
 static uint32_t crews;
 
@@ -49,6 +50,7 @@ crew_new(struct config *config)
 	crew->number = ++crews;
 	crew->config = config;
 	buffer_init(&crew->found, FOUND_MAX);
+	buffer_init(&crew->described, DESCRIBED_MAX);
 	TAILQ_INSERT_TAIL(&parent.crews, crew, entry);
 	return crew;
 }
@@ -78,6 +80,7 @@ crew_free(struct crew *crew)
 	if (crew->stay != NULL)
 		event_free(crew->stay);
 	buffer_free(&crew->found);
+	buffer_free(&crew->described);
 	config_free(crew->config);
 	free(crew);
 }

@@ -67,6 +67,7 @@ struct crew {
 	/* While it rises: all handlers have said it; or a child has ended. */
 	void		(*risen)(struct crew *, const struct child_proc *);
 	struct buffer	 found;		/* what they said, for people */
+	struct buffer	 described;	/* … of statements that are good */
 	int		 refused;	/* … and that it cannot be in force */
 	struct event	*stay;		/* timer: how long it may leave */
 };
@@ -224,6 +225,9 @@ void	reload_has_left(void);		/* a listener accepts nothing more */
 
 /* checked.c: what the handlers of a crew that rises found at their sources. */
 int	checked_frame(struct child_proc *, const struct frame *);
+
+/* probe.c: `-nn'; returns the exit status. */
+int	probe_run(void);
 
 /* supervise.c */
 void	supervise_start(void);

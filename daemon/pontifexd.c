@@ -209,7 +209,7 @@ main(int argc, char **argv)
 			path = optarg;
 			break;
 		case 'n':
-			check = 1;
+			check++;
 			break;
 		case 'v':
 			parent.verbose = 1;
@@ -222,13 +222,15 @@ main(int argc, char **argv)
 		usage();
 	if ((parent.config = config_load(path)) == NULL)
 		return 1;
-	if (check) {
+	if (check == 1) {
 		printf("configuration ok\n");
 		return 0;
 	}
 	parent.libexec = find_libexec(argv[0]);
 	log_init("parent", 1, parent.verbose);
 	crypt_init();
+	if (check > 1)
+		return probe_run();
 	if (!sandbox_suffices(parent.config) || users_resolve() == -1 || folders_prepare() == -1 ||
 	    doors_prepare(parent.config) == -1)
 		return 1;

@@ -26,12 +26,18 @@ answer_init(void)
 	    buffer_reserve(&challenge, CHALLENGE_MAX) == NULL ? -1 : 0;
 }
 
-/* Whether the connection ends after this answer. */
+/*
+ * Whether the connection ends after this answer.  One who leaves answers what
+ * came together with it first.
+ */
 static int
 is_last(const struct connection *c)
 {
+	int more = c->in.len > c->http.at;
+
 	return c->close || c->refusal.close || c->http.close ||
-	    listener.shutting_down || listener.leaving || (c->eof && c->in.len <= c->http.at);
+	    listener.shutting_down || (listener.leaving && !more) ||
+	    (c->eof && !more);
 }
 
 static void

@@ -166,6 +166,45 @@ write_conf "$good"
 reload
 is 'and the next reload is a good one' 0 "$reload_status"
 
+# ---- a connection that is kept
+
+python3 - "$port" "$key" "$build/pontifexctl" "$dir/run/control.sock" >"$work/keep" 2>&1 <<'EOF'
+import http.client, json, socket, subprocess, sys
+port, key, ctl, sock = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "order_lookup", "arguments": {"order_id": 1001}}})
+head = {"Authorization": "Bearer " + key, "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2025-11-25"}
+def reload():
+    subprocess.run([ctl, "-s", sock, "reload"], check=True, stdout=subprocess.DEVNULL)
+def ask(c):
+    c.request("POST", "/mcp", body, head)
+    r = c.getresponse()
+    r.read()
+    return "%d %s" % (r.status, r.getheader("Connection"))
+c = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+print("before:", ask(c))
+reload()
+print("after:", ask(c))
+# Two that come in one piece, with a reload before the first is read.
+raw = ("POST /mcp HTTP/1.1\r\nHost: localhost\r\n" + "".join("%s: %s\r\n" % h for h in head.items()) +
+       "Content-Length: %d\r\n\r\n%s" % (len(body), body)).encode()
+s = socket.create_connection(("127.0.0.1", port), 20)
+s.sendall(raw)
+s.recv(65536)
+reload()
+s.sendall(raw + raw)
+got = b""
+while part := s.recv(65536):
+    got += part
+print("two:", got.count(b"HTTP/1.1 200 OK"), got.count(b"Connection: close"))
+# One that asks nothing is let go.
+s = socket.create_connection(("127.0.0.1", port), 20)
+reload()
+print("idle:", len(s.recv(10)))
+EOF
+is 'a connection that is kept is answered once more, and closed with that' \
+    'before: 200 None;after: 200 close;two: 2 1;idle: 0' "$(paste -sd';' "$work/keep")"
+
 # ---- signals, deaths, a second one
 
 n=$(events | grep -c '"to"')
