@@ -92,10 +92,7 @@ key_from_entry(struct api_key *k, const struct key_entry *e)
 	k->legacy = e->legacy;
 	k->revoked = e->revoked;
 	k->expires = e->expires;
-	if (e->rate > 0) {
-		k->rate.count = k->rate.burst = e->rate;
-		k->rate.period_ms = 60000;
-	}
+	k->rate = e->rate;
 	k->identity.kind = CREDENTIAL_KEY;
 	k->identity.key_id = keep(&at, e->id);
 	k->identity.owner = keep(&at, e->owner);

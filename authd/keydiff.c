@@ -110,7 +110,7 @@ difference(const struct api_key *a, const struct api_key *b)
 		return "scopes";
 	if (a->expires != b->expires)
 		return "expiry";
-	if (a->rate.count != b->rate.count)
+	if (memcmp(&a->rate, &b->rate, sizeof(a->rate)) != 0)
 		return "rate";
 	if (!same_attributes(&a->identity, &b->identity))
 		return "attributes";

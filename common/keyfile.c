@@ -311,16 +311,11 @@ parse_hash(struct slice field, struct key_entry *e)
 static const char *
 parse_numbers(struct slice rate, struct slice expires, struct key_entry *e)
 {
-	const char *problem;
 	char text[32] = "";
 
-	if (rate.len > 0) {
-		if (unescape(rate, text, sizeof(text)) == -1)
-			return "bad rate";
-		e->rate = (uint32_t)strtonum(text, 1, RATE_MAX, &problem);
-		if (problem != NULL)
-			return "bad rate";
-	}
+	if (rate.len > 0 && (unescape(rate, text, sizeof(text)) == -1 ||
+	    rate_parse(&e->rate, text) == -1))
+		return "bad rate";
 	if (expires.len > 0) {
 		if (unescape(expires, text, sizeof(text)) == -1 ||
 		    (e->expires = key_date(text)) <= 0)
@@ -393,7 +388,7 @@ key_date_text(int64_t when, char out[KEY_DATE_LEN + 1])
 int
 keyfile_format(struct buffer *b, const struct key_entry *e)
 {
-	char date[KEY_DATE_LEN + 1];
+	char date[KEY_DATE_LEN + 1], rate[RATE_TEXT_MAX];
 	uint32_t i;
 
 	(void)buffer_add_cstr(b, e->id);
@@ -406,8 +401,8 @@ keyfile_format(struct buffer *b, const struct key_entry *e)
 	(void)buffer_add_char(b, ':');
 	add_escaped(b, e->label);
 	(void)buffer_add_char(b, ':');
-	if (e->rate > 0)
-		(void)buffer_add_u64(b, e->rate);
+	rate_text(rate, &e->rate);
+	add_escaped(b, rate);
 	(void)buffer_add_char(b, ':');
 	if (e->expires > 0) {
 		key_date_text(e->expires, date);

@@ -45,7 +45,7 @@ struct key_entry {
 	int		 revoked;
 	char		 owner[OWNER_MAX + 1];
 	char		 label[LABEL_MAX + 1];
-	uint32_t	 rate;		/* a minute, to RATE_MAX; 0: the auth block's */
+	struct rate	 rate;		/* count 0: the auth block's */
 	int64_t		 expires;	/* seconds since 1970; 0: never */
 	uint32_t	 nattributes;
 	struct key_attribute attribute[ATTRIBUTES_MAX];

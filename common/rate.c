@@ -2,6 +2,8 @@
 
 /* Rates and limits on the wire. */
 
+#include <stdio.h>
+
 #include "compat.h"
 #include "rate.h"
 
@@ -13,6 +15,68 @@ rate_ok(const struct rate *rate)
 	return rate->count <= RATE_MAX && rate->period_ms >= 1 &&
 	    rate->period_ms <= PERIOD_MAX_MS && rate->burst >= 1 &&
 	    rate->burst <= RATE_MAX;
+}
+
+static const struct {
+	char		letter;
+	uint32_t	period_ms;
+} periods[] = {
+	{ 's', 1000 }, { 'm', 60000 }, { 'h', PERIOD_MAX_MS },
+};
+#define NPERIODS	(sizeof(periods) / sizeof(periods[0]))
+
+/* Digits alone; 0 where there are none or too many. */
+static uint32_t
+take_number(const char **at)
+{
+	uint64_t n = 0;
+
+	for (; **at >= '0' && **at <= '9' && n <= RATE_MAX; (*at)++)
+		n = n * 10 + (uint64_t)(**at - '0');
+	return n > RATE_MAX ? 0 : (uint32_t)n;
+}
+
+int
+rate_parse(struct rate *rate, const char *text)
+{
+	size_t i;
+
+	rate->count = rate->burst = take_number(&text);
+	rate->period_ms = 60000;
+	if (*text == '/') {
+		text++;
+		for (i = 0; i < NPERIODS && periods[i].letter != *text; i++)
+			;
+		if (i == NPERIODS)
+			return -1;
+		rate->period_ms = periods[i].period_ms;
+		text++;
+	}
+	if (*text == ':') {
+		text++;
+		rate->burst = take_number(&text);
+	}
+	return *text == '\0' && rate->count > 0 && rate_ok(rate) ? 0 : -1;
+}
+
+void
+rate_text(char text[RATE_TEXT_MAX], const struct rate *rate)
+{
+	char period[3] = "", burst[12] = "";
+	size_t i;
+
+	text[0] = '\0';
+	if (rate->count == 0)
+		return;
+	for (i = 0; i < NPERIODS; i++)
+		if (rate->period_ms == periods[i].period_ms &&
+		    periods[i].letter != 'm')
+			(void)snprintf(period, sizeof(period), "/%c",
+			    periods[i].letter);
+	if (rate->burst != rate->count)
+		(void)snprintf(burst, sizeof(burst), ":%u", rate->burst);
+	(void)snprintf(text, RATE_TEXT_MAX, "%u%s%s", rate->count, period,
+	    burst);
 }
 
 static void

@@ -26,6 +26,14 @@ struct rate {
 
 /* All zero, or all three within their bounds. */
 int	rate_ok(const struct rate *);
+/*
+ * `60' a minute, `10/s', `600/m', `36000/h', and behind any of them `:20' for
+ * the burst, which else is the count.  Returns 0, or -1: it is none of these.
+ */
+int	rate_parse(struct rate *, const char *text);
+#define RATE_TEXT_MAX	32	/* bytes, with the NUL */
+/* The shortest that is read as the same; empty for none. */
+void	rate_text(char [RATE_TEXT_MAX], const struct rate *);
 void	put_rate(struct buffer *, const struct rate *);
 /* Marks the reader bad where it is not rate_ok(). */
 void	get_rate(struct reader *, struct rate *);

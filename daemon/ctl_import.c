@@ -361,7 +361,7 @@ take_rate(struct import *i, const struct row *row, struct key_entry *e)
 	if (n == -RATE_MAX - 1LL || problem != NULL)
 		return bad(i, row, "rate_limit_rpm is no number");
 	if (n > 0)
-		e->rate = (uint32_t)n;
+		e->rate = (struct rate){ (uint32_t)n, 60000, (uint32_t)n };
 	else
 		say(i, row, "note", "it had no limit there; here it has that "
 		    "of the auth block");

@@ -135,7 +135,6 @@ static int
 take_option(struct add_options *o, int ch, const char *value)
 {
 	struct key_entry *e = &o->entry;
-	const char *problem;
 
 	switch (ch) {
 	case 'F':
@@ -175,11 +174,10 @@ take_option(struct add_options *o, int ch, const char *value)
 			return -1;
 		return add_attribute(e, value);
 	case 'r':
-		e->rate = (uint32_t)strtonum(value, 1, RATE_MAX, &problem);
-		if (problem == NULL)
+		if (rate_parse(&e->rate, value) == 0)
 			return 0;
-		fprintf(stderr, "pontifexctl: rate \"%s\" is %s: must be 1 to "
-		    "%d calls a minute\n", value, problem, RATE_MAX);
+		fprintf(stderr, "pontifexctl: rate \"%s\": must be COUNT[/s|/m|/h]"
+		    "[:BURST], each number 1 to %d\n", value, RATE_MAX);
 		return -1;
 	case 'e':
 		e->expires = key_date(value);
@@ -283,7 +281,7 @@ key_add(int argc, char **argv)
 	    o.entry.nscopes == 0) {
 		fprintf(stderr, "usage: pontifexctl key add [-j] [-F keyfile] "
 		    "-o owner -s scope[,...] [-l label]\n       "
-		    "[-r per-minute] [-e date] [-a name=value] [-i id] "
+		    "[-r rate] [-e date] [-a name=value] [-i id] "
 		    "[-E env]\n");
 		return CTL_USAGE;
 	}

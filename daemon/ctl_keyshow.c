@@ -40,6 +40,23 @@ date_member(struct buffer *b, const char *name, int64_t when)
 	(void)json_write_member(b, name, date);
 }
 
+static void
+rate_members(struct buffer *b, const struct rate *rate)
+{
+	char text[RATE_TEXT_MAX];
+
+	rate_text(text, rate);
+	(void)buffer_add_char(b, ',');
+	if (rate->count == 0)
+		(void)buffer_add_cstr(b, "\"rate\":null");
+	else
+		(void)json_write_member(b, "rate", text);
+	if (rate->count == 0 || rate->period_ms != 60000)
+		(void)buffer_add_cstr(b, ",\"per_minute\":null,");
+	else
+		(void)buffer_printf(b, ",\"per_minute\":%u,", rate->count);
+}
+
 void
 key_json(struct buffer *b, const struct key_entry *e)
 {
@@ -53,10 +70,7 @@ key_json(struct buffer *b, const struct key_entry *e)
 	(void)json_write_member(b, "owner", e->owner);
 	(void)buffer_add_char(b, ',');
 	(void)json_write_member(b, "label", e->label);
-	if (e->rate == 0)
-		(void)buffer_add_cstr(b, ",\"per_minute\":null,");
-	else
-		(void)buffer_printf(b, ",\"per_minute\":%u,", e->rate);
+	rate_members(b, &e->rate);
 	date_member(b, "expires", e->expires);
 	(void)buffer_add_cstr(b, ",\"scopes\":[");
 	for (i = 0; i < e->nscopes; i++) {
@@ -90,15 +104,18 @@ static void
 print_row(const struct key_entry *e, int64_t used)
 {
 	char date[KEY_DATE_LEN + 1] = "never", last[KEY_DATE_LEN + 1] = "-";
-	char rate[24] = "default", state[24];
+	char rate[RATE_TEXT_MAX + 4], state[24];
 	uint32_t i;
 
 	if (e->expires != 0)
 		key_date_text(e->expires, date);
 	if (used != 0)
 		key_date_text(used, last);
-	if (e->rate != 0)
-		(void)snprintf(rate, sizeof(rate), "%u/min", e->rate);
+	rate_text(rate, &e->rate);
+	if (e->rate.count == 0)
+		(void)strlcpy(rate, "default", sizeof(rate));
+	else if (strpbrk(rate, "/:") == NULL)
+		(void)strlcat(rate, "/min", sizeof(rate));
 	(void)snprintf(state, sizeof(state), "%s%s", state_of(e),
 	    e->legacy ? ",legacy" : "");
 	printf("%-14s %-15s %-20s %-20s %-10s %-16s %-16s ", e->id, state,

@@ -30,7 +30,7 @@ usage(void)
 	    "       pontifexctl [-s socket] diff [-j]\n"
 	    "       pontifexctl key add [-j] [-F keyfile] -o owner -s scope[,...] "
 	    "[-l label]\n"
-	    "                   [-r per-minute] [-e date] [-a name=value] "
+	    "                   [-r rate] [-e date] [-a name=value] "
 	    "[-i id] [-E env]\n"
 	    "       pontifexctl key list [-j] [-F keyfile]\n"
 	    "       pontifexctl key revoke [-j] [-F keyfile] id\n"

@@ -48,7 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	    first.legacy != second.legacy ||
 	    strcmp(first.owner, second.owner) != 0 ||
 	    strcmp(first.label, second.label) != 0 ||
-	    first.rate != second.rate || first.expires != second.expires ||
+	    memcmp(&first.rate, &second.rate, sizeof(first.rate)) != 0 || first.expires != second.expires ||
 	    first.nattributes != second.nattributes ||
 	    first.nscopes != second.nscopes || first.nscopes == 0)
 		abort();

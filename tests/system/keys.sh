@@ -44,6 +44,8 @@ refused 'no owner is refused' -s shop:order:read
 refused 'a rate of 0 is refused' -o x -s shop:order:read -r 0
 refused 'a negative rate is refused' -o x -s shop:order:read -r -5
 refused 'a rate that is no number is refused' -o x -s shop:order:read -r 10x
+refused 'a rate of another time is refused' -o x -s shop:order:read -r 10/d
+refused 'a burst of none is refused' -o x -s shop:order:read -r 10/s:0
 refused 'a date in the past is refused' -o x -s shop:order:read -e 2020-01-01
 refused 'a date that is none is refused' -o x -s shop:order:read -e 2099-02-30
 succeeds 'a star below the namespace is fine' "$build/pontifexctl" key add -F "$keys" -o y -s 'shop:*:read'
@@ -121,6 +123,17 @@ is 'a broken line does not lock the others out' 200 "$status"
 sed -i '/this is no key file/d' "$keys"
 
 # -- the rate of a key
+key_add -o hasty -s shop:order:read -r 10/s:20 >/dev/null
+key_add -o steady -s shop:order:read -r 600/m >/dev/null
+like 'key list shows a rate of another time' '10/s:20 +hasty' "$("$build/pontifexctl" key list -F "$keys")"
+like 'and one by the minute as ever' '600/min +steady' "$("$build/pontifexctl" key list -F "$keys")"
+like 'which the file has as ever, too' ':steady:steady:600:' "$(cat "$keys")"
+hourly=$(key_add -o hourly -s shop:order:read -r 5/h:2)
+ctl reload >/dev/null
+until_true 10 eval 'call "$hourly" order_lookup "{\"order_id\":1001}"; [ "$status" != 401 ]'
+call "$hourly" order_lookup '{"order_id":1001}'
+call "$hourly" order_lookup '{"order_id":1001}'
+is 'a key with a burst of its own' '429 "caller";q=5;w=3600' "$status $(sed -n 's/^RateLimit-Policy: //Ip' <<<"$head")"
 slow=$(key_add -o slow -s shop:order:read -r 3)
 ctl reload >/dev/null
 until_true 10 eval 'call "$slow" order_lookup "{\"order_id\":1001}"; [ "$status" = 200 ]'

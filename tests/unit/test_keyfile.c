@@ -427,7 +427,10 @@ a_line_that_is_not_right_is_refused_and_told_why(void **state)
 		{ "k1:" HASH ":alice::0:::a:b:c", "bad rate" },
 		{ "k1:" HASH ":alice::-1:::a:b:c", "bad rate" },
 		{ "k1:" HASH ":alice::1.5:::a:b:c", "bad rate" },
-		{ "k1:" HASH ":alice::60/m:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::60/m:::a:b:c", NULL },
+		{ "k1:" HASH ":alice:: 60:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::60/M:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::60%3A1000000001:::a:b:c", "bad rate" },
 		{ "k1:" HASH ":alice::0x10:::a:b:c", "bad rate" },
 		{ "k1:" HASH ":alice::1000000001:::a:b:c", "bad rate" },
 		{ "k1:" HASH ":alice::4294967297:::a:b:c", "bad rate" },
@@ -650,7 +653,7 @@ fill_entry(struct key_entry *e)
 	    strlen(HASH)), 0);
 	strlcpy(e->owner, "a:b,c=d%e", sizeof(e->owner));
 	strlcpy(e->label, "Gr\303\274\303\237e # x", sizeof(e->label));
-	e->rate = 7;
+	e->rate = (struct rate){ 7, 1000, 9 };
 	e->expires = 1930175999;	/* 2031-03-01T23:59:59Z */
 	e->nattributes = 2;
 	strlcpy(e->attribute[0].name, "te=n,a", sizeof(e->attribute[0].name));
@@ -685,7 +688,7 @@ static void
 a_line_is_written_as_the_manual_says(void **state)
 {
 	static const char wanted[] = "ab9:!" HASH ":a%3Ab%2Cc%3Dd%25e:"
-	    "Gr\303\274\303\237e # x:7:2031-03-01T23%3A59%3A59Z:"
+	    "Gr\303\274\303\237e # x:7/s%3A9:2031-03-01T23%3A59%3A59Z:"
 	    "te%3Dn%2Ca=x%2Cy%3Az,none=:a:b:c,a:*:*\n";
 	static struct key_entry e;
 	struct buffer b;
@@ -697,6 +700,11 @@ a_line_is_written_as_the_manual_says(void **state)
 	there_and_back(&b, &e);
 	assert_int_equal(buffer_add_char(&b, '\0'), 0);
 	assert_string_equal((const char *)b.data, wanted);
+	/* By the minute, as it was before there was another. */
+	e.rate = (struct rate){ 7, 60000, 7 };
+	there_and_back(&b, &e);
+	assert_int_equal(buffer_add_char(&b, '\0'), 0);
+	assert_non_null(strstr((const char *)b.data, "# x:7:2031-03-01T"));
 	/* The least there can be. */
 	memset(&e, 0, sizeof(e));
 	strlcpy(e.id, "k", sizeof(e.id));
@@ -832,7 +840,7 @@ the_longest_entry_reads_back(void **state)
 	memset(e.id, 'z', KEY_ID_MAX);
 	memset(e.owner, ':', OWNER_MAX);
 	memset(e.label, '%', LABEL_MAX);
-	e.rate = RATE_MAX;
+	e.rate = (struct rate){ RATE_MAX, PERIOD_MAX_MS, RATE_MAX - 1 };
 	e.expires = INT64_C(253402300799);
 	memset(e.attribute, 0, sizeof(e.attribute));
 	e.nattributes = ATTRIBUTES_MAX;

@@ -44,6 +44,14 @@ a_line_that_is_not_right_is_refused(void **state)
 		{ "k1:" HASH ":alice::0:::a:b:c", "bad rate" },
 		{ "k1:" HASH ":alice::-1:::a:b:c", "bad rate" },
 		{ "k1:" HASH ":alice::6x:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::6/d:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::6/:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::6/s%3A:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::6%3A0:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::/s:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::6/s2:::a:b:c", "bad rate" },
+		{ "k1:" HASH ":alice::6/s%3A20:::a:b:c", NULL },
+		{ "k1:" HASH ":alice::6/h:::a:b:c", NULL },
 		{ "k1:" HASH ":alice:::2030-13-01::a:b:c", "bad date of expiry" },
 		{ "k1:" HASH ":alice::::x:a:b:c", "an attribute is name=value" },
 		{ "k1:" HASH ":alice::::x=1,x=2:a:b:c", "attribute given twice" },
@@ -80,7 +88,7 @@ what_is_written_reads_back(void **state)
 	strlcpy(in.id, "abc9", sizeof(in.id));
 	strlcpy(in.owner, "a:b,c=d%e", sizeof(in.owner));
 	strlcpy(in.label, "Gr\xc3\xbc\xc3\x9f\x65", sizeof(in.label));
-	in.rate = 7;
+	in.rate = (struct rate){ 7, 60000, 7 };
 	in.expires = key_date("2031-02-28T23:59:59Z");
 	in.nattributes = 1;
 	strlcpy(in.attribute[0].name, "tenant", sizeof(in.attribute[0].name));
