@@ -534,6 +534,20 @@ def check_metrics():
         if m not in known and re.sub(r'_(bucket|sum|count)$', '', m) not in known})
 
 
+def check_words():
+    """Names of outcomes and reasons are those of common/outcome.c."""
+    source = read('common/outcome.c')
+    outcomes = set(re.findall(r'\[OUTCOME_\w+\] = \{ "(\w+)"', source)) - {'ok', 'unknown', 'superseded', 'cancelled'}
+    told = set(re.findall(r'^\.It Li (\w+) Ta', read('docs/pontifexd.8'), re.M))
+    check('pontifexd(8) has each name that an answer can have, and no other', outcomes ^ told)
+    reasons = set(re.findall(r'\[REASON_\w+\] = "(\w+)"', source))
+    table = read('docs/oauth.md').split('| reason | usually |')[1].split('\n\n')[0]
+    named = {w for row in table.split('\n') for w in re.findall(r'`(\w+)`', row.split('|')[1] if '|' in row else '')}
+    check('oauth.md names reasons that there are', named - reasons)
+    if len(outcomes) < 9 or len(named) < 10:
+        not_ok('outcomes and reasons are found', '9 and 10 at least', '%d and %d' % (len(outcomes), len(named)))
+
+
 os.makedirs(work, exist_ok=True)
 check_grammar()
 check_daemon_options()
@@ -541,3 +555,4 @@ check_ctl_options()
 check_examples()
 check_texts()
 check_metrics()
+check_words()
