@@ -22,11 +22,14 @@ connections, seconds, limit = int(sys.argv[5]), float(sys.argv[6]), int(sys.argv
 fresh = "FRESH" in os.environ
 stopfile = sys.argv[8] if len(sys.argv) > 8 else None
 
+rate = float(os.environ.get("LOAD_RATE", 0))
+well = open(os.environ["LOAD_OK"], "w") if "LOAD_OK" in os.environ else None
 lock = threading.Lock()
 count = collections.Counter()
 sent = 0
 longest = 0.0
-end = time.monotonic() + seconds
+start = time.monotonic()
+end = start + seconds
 
 
 def next_number():
@@ -96,6 +99,8 @@ def work():
         number = next_number()
         if number is None:
             break
+        if rate:
+            time.sleep(max(0, start + number / rate - time.monotonic()))
         begun = time.monotonic()
         try:
             if sock is None:
@@ -114,6 +119,8 @@ def work():
             what = "lost"
         with lock:
             count[what] += 1
+            if well and what == "ok":
+                well.write("%d\n" % number)
             longest = max(longest, time.monotonic() - begun)
         if what in ("lost", "no_answer"):
             if sock is not None:
@@ -129,6 +136,8 @@ for t in threads:
     t.start()
 for t in threads:
     t.join()
+if well:
+    well.close()
 unanswered = count["lost"] + count["no_answer"]
 print(json.dumps({"sent": sent, "answered": sent - unanswered, "unanswered": unanswered,
                   "longest_ms": round(longest * 1000), "kinds": dict(sorted(count.items()))}))
