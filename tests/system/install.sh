@@ -126,11 +126,12 @@ rc_cmd() {
 }
 EOT
 rcctl() { inside ASAN_OPTIONS="${ASAN_OPTIONS:-}" sh /etc/rc.d/pontifexd "$1"; }
-pid_of() { # the parent in the house
+# The parent in the house: the oldest, since a child looks like it until it execs.
+pid_of() {
 	local pid
 	for pid in $(pgrep -xf '/usr/local/sbin/pontifexd -f /etc/pontifexd/pontifex.conf'); do
 		[ ! "/proc/$pid/root/" -ef "$house/" ] || echo "$pid"
-	done
+	done | sort -n | head -n 1
 }
 succeeds 'rc.d: configtest' rcctl configtest
 succeeds 'rc.d: start' rcctl start
