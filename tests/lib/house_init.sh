@@ -7,6 +7,9 @@ set -eu
 house=$1
 mount --make-rprivate /
 mount -t proc proc "$house/proc"
+# A booting systemd would set limits of the kernel, which are the machine's.
+mount --bind "$house/proc/sys" "$house/proc/sys"
+mount -o remount,bind,ro "$house/proc/sys"
 mount -t sysfs -o ro sysfs "$house/sys"
 # One hierarchy, whatever this machine has: ours is the group that we are in.
 mount -t cgroup2 cgroup2 "$house/sys/fs/cgroup"

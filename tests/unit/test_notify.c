@@ -23,7 +23,7 @@
 #include "../../common/proc.h"
 #include "../../daemon/parent.h"
 
-#define TOLD_MAX	64	/* more datagrams than a queue of the kernel's */
+#define TOLD_MAX	2048	/* more datagrams than a queue of the kernel's: 10, 512 */
 
 struct parent parent;
 
@@ -192,10 +192,10 @@ a_manager_that_does_not_read_gets_the_newest_states_later(void **state)
 	(void)state;
 	manage_path();
 	notify_open();
-	for (i = 0; i < TOLD_MAX * 8; i++)
+	for (i = 0; i < TOLD_MAX * 2; i++)
 		notify_status("number %04zu", i);
 	notify_stopping();
-	for (i = 0; i < TOLD_MAX * 16 && n < TOLD_MAX; i++) {
+	for (i = 0; i < TOLD_MAX * 2 && n < TOLD_MAX; i++) {
 		while (*(text = heard()) != '\0' && n < TOLD_MAX)
 			(void)strlcpy(told[n++], text, sizeof(told[0]));
 		(void)event_base_loop(parent.base, EVLOOP_NONBLOCK);
