@@ -330,6 +330,7 @@ commit(void)
 {
 	size_t i, bytes = journal_grouped(journal);
 	size_t records = journal_group_records(journal);
+	uint64_t before = journal_seq(journal);
 	int durable = commit_group();
 
 	if (!durable && conf.on_failure == FAILURE_CONTINUE) {
@@ -347,6 +348,7 @@ commit(void)
 		    conf.on_failure == FAILURE_CONTINUE);
 	ndue = 0;
 	if (durable) {
+		lag_note(before + 1, now_ms());
 		drain_kick(bytes);
 		sinks_kick(bytes);
 		tell_lost();
@@ -528,7 +530,8 @@ on_event(struct report report, const struct frame *f, const char *one,
 static int
 on_parent_event(const struct frame *f)
 {
-	static const char *const names[] = { "crash", "reload", "log_level" };
+	static const char *const names[] = { "crash", "reload", "log_level",
+	    "control_refused" };
 	const struct report report = { PARENT_ID, f->id, 0 };
 	size_t i;
 
@@ -928,8 +931,7 @@ control(const struct frame *f)
 static void
 stats(struct buffer *b)
 {
-	put_stat(b, STAT_AUDIT_SEQ, journal_seq(journal));
-	put_stat(b, STAT_AUDIT_PENDING, join_pending());
+	figures_put(b, journal, over_limit, conf.limit);
 	put_stat(b, STAT_AUDIT_LOST, lost_total);
 }
 

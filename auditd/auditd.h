@@ -190,6 +190,18 @@ int	 sink_pipe(uint32_t index, int fd);
 /* The end: what is not sent yet gets no more time than a moment. */
 int	 sinks_drained(void);
 void	 sinks_status(struct buffer *);
+void	 sinks_stats(struct buffer *);
+
+/* ---- lag.c, figures.c -------------------------------------------------- */
+
+/* Records from `first' on are durable now. */
+void	 lag_note(uint64_t first, uint64_t now_ms);
+/* How long the oldest one behind `drained' has waited; 0: none does. */
+uint64_t lag_ms(uint64_t drained, uint64_t last, uint64_t now_ms);
+void	 lag_reset(void);
+/* For MSG_STATS.  full: over its limit, which is 0 where there is none. */
+void	 figures_put(struct buffer *, const struct journal *, int full,
+	    uint64_t limit);
 
 /* ---- keep.c ------------------------------------------------------------ */
 

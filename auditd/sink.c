@@ -17,6 +17,7 @@
 #include "../common/compat.h"
 #include "../common/crypt.h"
 #include "../common/log.h"
+#include "../common/stats.h"
 #include "../common/proc.h"
 #include "sink.h"
 
@@ -571,5 +572,17 @@ sinks_status(struct buffer *b)
 		    s->state == SINK_CONNECTING ? "connecting" : "ok",
 		    (unsigned long long)s->done.seq,
 		    (unsigned long long)s->behind);
+	}
+}
+
+void
+sinks_stats(struct buffer *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < nsinks; i++) {
+		put_stat_of(b, STAT_SINK_UP, i, sinks[i]->was_well &&
+		    sinks[i]->state != SINK_CONNECTING);
+		put_stat_of(b, STAT_SINK_LAG_BYTES, i, sinks[i]->behind);
 	}
 }

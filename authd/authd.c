@@ -345,6 +345,9 @@ stats(struct buffer *b)
 	keycare_stats(b);
 	accounts_stats(b);
 	put_stat(b, STAT_REPORTS_OPEN, outbox_open());
+	put_stat(b, STAT_TOKENS_CACHED, tokens_cached());
+	refuse_stats(b);
+	keys_stats(b);
 }
 
 static int

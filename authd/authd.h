@@ -178,6 +178,7 @@ void	refuse_forget(struct channel *listener);
 /* The end: what is folded is recorded now, nothing is held back. */
 void	refuse_hurry(void);
 uint64_t refused_count(void);
+void	refuse_stats(struct buffer *);
 void	mint_request_id(uint8_t [REQUEST_ID_LEN]);
 void	send_decision(struct channel *, uint64_t question,
 	    const struct msg_decision *);

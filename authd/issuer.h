@@ -76,6 +76,7 @@ int	keys_fetched(const struct frame *);
 int	keys_wanted(struct issuer *);
 /* Lines for the status; appended. */
 void	keys_status(struct buffer *);
+void	keys_stats(struct buffer *);
 
 /* subject.c: whom the claims speak of. */
 struct subject {

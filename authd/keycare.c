@@ -154,7 +154,8 @@ keycare_loaded(void)
 
 struct tally {
 	size_t			 soon, expired, revoked, legacy;
-	const struct api_key	*next;	/* of those that end soon */
+	const struct api_key	*next;	/* to expire; NULL: none does soon */
+	int64_t			 expires;	/* the next ever; 0: none does */
 };
 
 static void
@@ -171,6 +172,9 @@ count_keys(struct tally *t)
 			continue;
 		t->legacy += k->legacy != 0;
 		t->expired += k->expires != 0 && k->expires <= now;
+		if (k->expires > now && (t->expires == 0 ||
+		    k->expires < t->expires))
+			t->expires = k->expires;
 		if (!ends_soon(k, now))
 			continue;
 		t->soon++;
@@ -185,9 +189,11 @@ keycare_stats(struct buffer *b)
 	struct tally t;
 
 	count_keys(&t);
-	put_stat(b, STAT_KEYS_EXPIRING, t.soon);
 	put_stat(b, STAT_KEYS_EXPIRED, t.expired);
+	put_stat(b, STAT_KEYS_EXPIRING, t.soon);
 	put_stat(b, STAT_KEYS_LEGACY, t.legacy);
+	if (t.expires != 0)
+		put_stat(b, STAT_KEY_NEXT_EXPIRY, (uint64_t)t.expires);
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "../common/compat.h"
 #include "../common/log.h"
+#include "../common/stats.h"
 #include "issuer.h"
 
 #define LINE_SIZE	256
@@ -279,6 +280,24 @@ keys_status(struct buffer *b)
 			    ", %u fetches failed since\n", i->url, i->keys->n,
 			    (unsigned long long)(now - i->fetched_ms) / 1000,
 			    i->failures);
+	}
+}
+
+void
+keys_stats(struct buffer *b)
+{
+	uint64_t now = now_ms();
+	const struct issuer *i;
+	uint32_t n;
+
+	for (n = 0; n < issuer_count(); n++) {
+		i = issuer_at(n);
+		put_stat_of(b, STAT_ISSUER_KEYS, n,
+		    i->keys == NULL ? 0 : i->keys->n);
+		if (i->keys != NULL)
+			put_stat_of(b, STAT_ISSUER_KEYS_AGE, n,
+			    now - i->fetched_ms);
+		put_stat_of(b, STAT_ISSUER_FAILURES, n, i->failures);
 	}
 }
 

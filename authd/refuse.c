@@ -12,6 +12,7 @@
 #include "../common/compat.h"
 #include "../common/crypt.h"
 #include "../common/log.h"
+#include "../common/stats.h"
 #include "authd.h"
 
 static uint8_t epoch[8];
@@ -21,7 +22,7 @@ static size_t ndelayed;
 static size_t folded_waiters;	/* since the folds were recorded */
 static uint32_t unrecorded;	/* refusals while auditd was away too long */
 static int hurried;		/* the end: nothing is held back any more */
-static uint64_t refused_total;
+static uint64_t refusals[REASON_MAX];
 
 /* ---- answers ----------------------------------------------------------- */
 
@@ -277,7 +278,7 @@ refuse(const struct asker *l, uint64_t question, const struct msg_authorize *ask
 	struct fold *f;
 	int alone;
 
-	refused_total++;
+	refusals[r->reason]++;
 	if ((w = make_waiter(l->ch, question, r)) == NULL) {
 		refuse_unrecorded(l->ch, question);
 		return;
@@ -385,5 +386,19 @@ refuse_hurry(void)
 uint64_t
 refused_count(void)
 {
-	return refused_total;
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < REASON_MAX; i++)
+		sum += refusals[i];
+	return sum;
+}
+
+void
+refuse_stats(struct buffer *b)
+{
+	uint32_t i;
+
+	for (i = REASON_NONE + 1; i < REASON_MAX; i++)
+		put_stat_of(b, STAT_REFUSALS, i, refusals[i]);
 }

@@ -52,6 +52,29 @@ watch_drain(int fd)
 		;
 }
 
+int
+process_memory(pid_t pid, uint64_t *bytes)
+{
+	char path[32], text[128];
+	unsigned long long all, resident;
+	long page = sysconf(_SC_PAGESIZE);
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if (page <= 0 || (fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return -1;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	if (sscanf(text, "%llu %llu", &all, &resident) != 2)
+		return -1;
+	*bytes = resident * (uint64_t)page;
+	return 0;
+}
+
 void
 close_from(int lowest)
 {
@@ -142,6 +165,16 @@ watch_drain(int fd)
 
 	while (kevent(fd, NULL, 0, &event, 1, &now) > 0)
 		;
+}
+
+int
+process_memory(pid_t pid, uint64_t *bytes)
+{
+	/* It would take a promise more: "ps". */
+	(void)pid;
+	(void)bytes;
+	errno = ENOTSUP;
+	return -1;
 }
 
 void

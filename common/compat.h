@@ -5,6 +5,7 @@
 #ifndef COMMON_COMPAT_H
 #define COMMON_COMPAT_H
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,6 +41,9 @@ void	die_with_parent(void);
  * whoever maps it closes the descriptor).
  */
 int	shared_memory(size_t bytes);
+
+/* Bytes of a process that are in memory; 0, or -1 where that can't be told. */
+int	process_memory(pid_t, uint64_t *bytes);
 
 /* Lets getopt(3) begin again with another argv. */
 void	getopt_again(void);

@@ -37,6 +37,7 @@ struct channel {
 	int			 fd;
 	char			 name[NAME_MAX_];
 	int			 accept_fds;
+	size_t			 max;		/* bytes of payload it takes */
 	int			 fds[FDS_MAX];
 	size_t			 nfds;
 	struct buffer		 in;
@@ -90,6 +91,7 @@ channel_new(struct event_base *base, int fd, const char *name, int accept_fds,
 	ch->arg = arg;
 	ch->accept_fds = accept_fds;
 	strlcpy(ch->name, name, sizeof(ch->name));
+	ch->max = FRAME_PAYLOAD_MAX;
 	buffer_init(&ch->in, HEADER_LEN + FRAME_PAYLOAD_MAX + READ_CHUNK);
 	buffer_init(&ch->out, CHANNEL_QUEUE_MAX + HEADER_LEN +
 	    FRAME_PAYLOAD_MAX);
@@ -199,6 +201,12 @@ int
 channel_full(const struct channel *ch)
 {
 	return ch->dead || queued(ch) > CHANNEL_HIGH_WATER;
+}
+
+void
+channel_bound(struct channel *ch, size_t max)
+{
+	ch->max = max < FRAME_PAYLOAD_MAX ? max : FRAME_PAYLOAD_MAX;
 }
 
 void
@@ -449,9 +457,9 @@ receive_some(struct channel *ch, void *to, size_t size)
 }
 
 static int
-header_ok(const struct frame_header *h, int accept_fds)
+header_ok(const struct frame_header *h, int accept_fds, size_t max)
 {
-	return h->length <= FRAME_PAYLOAD_MAX && h->type > MSG_NONE &&
+	return h->length <= max && h->type > MSG_NONE &&
 	    h->type < MSG_MAX && (h->flags & ~FRAME_FLAG_FD) == 0 &&
 	    (h->flags == 0 || accept_fds);
 }
@@ -468,7 +476,7 @@ handle_one(struct channel *ch)
 	if (have < HEADER_LEN)
 		return 0;
 	memcpy(&h, ch->in.data + ch->in_at, sizeof(h));
-	if (!header_ok(&h, ch->accept_fds))
+	if (!header_ok(&h, ch->accept_fds, ch->max))
 		return -1;
 	if (have < HEADER_LEN + h.length)
 		return 0;
@@ -520,7 +528,7 @@ channel_has(struct channel *ch, uint16_t type, uint64_t id)
 	while (at < have && have - at >= HEADER_LEN) {
 		look_at(ch, kept, peeked, at, raw, sizeof(raw));
 		memcpy(&h, raw, sizeof(h));
-		if (!header_ok(&h, 0))
+		if (!header_ok(&h, 0, ch->max))
 			break;
 		if (h.type == type && h.id == id) {
 			found = 1;
@@ -669,7 +677,7 @@ frame_receive(int sock, struct frame *f, struct buffer *buf)
 	f->fd = -1;
 	if ((rc = read_all(sock, &h, sizeof(h), &fd)) <= 0)
 		goto fail;
-	if (!header_ok(&h, 1)) {
+	if (!header_ok(&h, 1, FRAME_PAYLOAD_MAX)) {
 		errno = EPROTO;
 		rc = -1;
 		goto fail;

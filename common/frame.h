@@ -95,6 +95,8 @@ int	 channel_send_fd(struct channel *, uint16_t type, uint64_t id,
 	    const void *payload, size_t length, int fd);
 /* Whether the sender should stop producing for this peer. */
 int	 channel_full(const struct channel *);
+/* The peer may send so many bytes of payload in a frame, no more. */
+void	 channel_bound(struct channel *, size_t max);
 /* Stop and start reading: back-pressure towards the peer. */
 void	 channel_pause(struct channel *);
 void	 channel_resume(struct channel *);

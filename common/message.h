@@ -51,6 +51,8 @@ enum message_type {
 	/* parent -> child, in the loop */
 	MSG_PEER,		/* with a descriptor */
 	MSG_LISTEN,		/* listener: with a listening descriptor */
+	MSG_LISTEN_METRICS,	/* listener: u8, 1: a Unix socket; a listening descriptor */
+	MSG_METRICS,		/* listener: series (series.h), answers MSG_METRICS_ASK */
 	MSG_KEYS,		/* authd: the whole key file, at start too */
 	MSG_TICKET_KEY,		/* handler: the ticket key that is valid now */
 	MSG_VERBOSE,		/* u8 */
@@ -64,6 +66,7 @@ enum message_type {
 	MSG_READY,		/* empty: confined, in the loop */
 	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
 	MSG_STATS,		/* cells (stats.h), answers MSG_STATS_ASK; the last word */
+	MSG_METRICS_ASK,	/* listener 0: empty, once a second at most */
 	MSG_EXPLAINED,		/* lines of text, answers MSG_EXPLAIN */
 	MSG_KEYS_USED,		/* authd: when which key was used last */
 	MSG_LEFT,		/* listener, empty: it accepts nothing more */
@@ -92,7 +95,9 @@ enum message_type {
 	MSG_AUDIT_ACK,
 	MSG_AUDIT_NACK,
 	/* pontifexctl <-> parent, over the control socket */
-	MSG_CTL_STATUS,		/* empty */
+	MSG_CTL_STATUS,		/* empty: the children's own words */
+	MSG_CTL_FIGURES,	/* empty */
+	MSG_FIGURES,		/* series (series.h), answers MSG_CTL_FIGURES */
 	MSG_CTL_RELOAD,		/* empty */
 	MSG_CTL_DIFF,		/* u8: as JSON */
 	MSG_CTL_VERBOSE,	/* u8 */

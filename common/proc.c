@@ -279,7 +279,9 @@ child_main(enum role role, const struct child_ops *ops)
 	(void)channel_send(child.control, MSG_READY, 0, NULL, 0);
 	channels_flush();
 	loop_run(child.base, &child.stop, on_turn, NULL);
-	send_stats(0);
+	/* One that fails has not been told to end, and not been asked. */
+	if (child.exit_code == 0)
+		send_stats(0);
 	channels_flush();
 	return child.exit_code;
 }

@@ -16,108 +16,215 @@
 
 #define CELL_LEN	14	/* bytes of a cell in the message */
 
+#define PARENT		(1U << ROLE_PARENT)
 #define LISTENER	(1U << ROLE_LISTENER)
 #define AUTHD		(1U << ROLE_AUTHD)
 #define FETCHER		(1U << ROLE_FETCHER)
 #define HANDLER		(1U << ROLE_HANDLER)
 #define AUDITD		(1U << ROLE_AUDITD)
 
-#define COUNTER(id, who, name, help)					\
-	[id] = { "pontifexd_" name, STAT_COUNTER, MERGE_SUM, UNIT_ONE, who, \
+#define COUNTER(who, name, help)					\
+	{ "pontifexd_" name, STAT_COUNTER, MERGE_SUM, UNIT_ONE, who,	\
 	    { LABEL_NONE, LABEL_NONE }, help }
-#define GAUGE(id, who, merge, name, help)				\
-	[id] = { "pontifexd_" name, STAT_GAUGE, merge, UNIT_ONE, who,	\
+#define COUNTER_OF(who, label, name, help)				\
+	{ "pontifexd_" name, STAT_COUNTER, MERGE_SUM, UNIT_ONE, who,	\
+	    { label, LABEL_NONE }, help }
+#define GAUGE(who, merge, unit, name, help)				\
+	{ "pontifexd_" name, STAT_GAUGE, merge, unit, who,		\
 	    { LABEL_NONE, LABEL_NONE }, help }
+#define GAUGE_OF(who, merge, unit, label, name, help)			\
+	{ "pontifexd_" name, STAT_GAUGE, merge, unit, who,		\
+	    { label, LABEL_NONE }, help }
 
 static const struct stat_row rows[STAT_MAX] = {
-	GAUGE(STAT_CONNECTIONS, LISTENER, MERGE_SUM, "connections",
-	    "Open client connections."),
-	GAUGE(STAT_REQUESTS_IN_FLIGHT, LISTENER, MERGE_SUM,
-	    "requests_in_flight", "Requests that wait for their answer."),
-	COUNTER(STAT_REQUESTS, LISTENER, "http_requests_total",
-	    "HTTP requests that were read."),
-	COUNTER(STAT_REQUESTS_REFUSED, LISTENER, "http_refused_total",
-	    "HTTP requests that were refused, whatever the reason."),
-	COUNTER(STAT_REQUESTS_UNRECORDED, LISTENER, "http_unrecorded_total",
-	    "Refusals that could not be recorded: authd was away or full."),
-	COUNTER(STAT_CONNECTIONS_DISPLACED, LISTENER,
+	/* parent */
+	[STAT_BUILD] = GAUGE_OF(PARENT, MERGE_MAX, UNIT_ONE, LABEL_VERSION,
+	    "build_info", "Always 1; which version runs."),
+	[STAT_CONFIG] = { "pontifexd_config_info", STAT_GAUGE, MERGE_MAX,
+	    UNIT_ONE, PARENT, { LABEL_DIGEST, LABEL_PATH },
+	    "Always 1; which configuration is in force." },
+	[STAT_START_TIME] = GAUGE(PARENT, MERGE_MIN, UNIT_S,
+	    "start_time_seconds", "When the daemon started, since 1970."),
+	[STAT_PROCESS_UP] = GAUGE_OF(PARENT, MERGE_MIN, UNIT_ONE,
+	    LABEL_PROCESS, "process_up", "Whether the process is at work."),
+	[STAT_PROCESS_ANSWERS] = GAUGE_OF(PARENT, MERGE_MIN, UNIT_ONE,
+	    LABEL_PROCESS, "process_answers",
+	    "Whether it told its figures in time."),
+	[STAT_PROCESS_PID] = GAUGE_OF(PARENT, MERGE_MAX, UNIT_ONE,
+	    LABEL_PROCESS, "process_pid", "Its process id; 0: none."),
+	[STAT_PROCESS_START_TIME] = GAUGE_OF(PARENT, MERGE_MIN, UNIT_S,
+	    LABEL_PROCESS, "process_start_time_seconds",
+	    "When the process started, since 1970."),
+	[STAT_PROCESS_RESTARTS] = COUNTER_OF(PARENT, LABEL_PROCESS,
+	    "process_restarts_total", "Deaths after which it was started anew."),
+	[STAT_PROCESS_MEMORY] = GAUGE_OF(PARENT, MERGE_SUM, UNIT_ONE,
+	    LABEL_PROCESS, "process_resident_memory_bytes",
+	    "Resident memory; libraries that processes share count in each."),
+	[STAT_SANDBOX_VIOLATIONS] = COUNTER_OF(PARENT, LABEL_PROCESS,
+	    "sandbox_violations_total",
+	    "System calls that its sandbox refused: no honest process makes one."),
+	/* listener */
+	[STAT_CONNECTIONS] = GAUGE(LISTENER, MERGE_SUM, UNIT_ONE,
+	    "connections", "Open client connections."),
+	[STAT_CONNECTIONS_DISPLACED] = COUNTER(LISTENER,
 	    "connections_displaced_total",
-	    "Idle connections that were closed to make room."),
-	COUNTER(STAT_DECISIONS, AUTHD, "decisions_total",
+	    "Connections that were closed to make room for others."),
+	[STAT_REQUESTS] = COUNTER(LISTENER, "http_requests_total",
+	    "HTTP requests that were read."),
+	[STAT_REQUESTS_REFUSED] = COUNTER(LISTENER, "http_refused_total",
+	    "HTTP requests that were answered with a refusal."),
+	[STAT_REQUESTS_UNRECORDED] = COUNTER(LISTENER,
+	    "http_unrecorded_total",
+	    "Refusals that no authd could record: it was away or full."),
+	[STAT_REQUESTS_IN_FLIGHT] = GAUGE(LISTENER, MERGE_SUM, UNIT_ONE,
+	    "http_requests_in_flight", "Requests that wait for their answer."),
+	[STAT_REQUEST_TIME] = { "pontifexd_http_request_duration_seconds",
+	    STAT_HISTOGRAM, MERGE_SUM, UNIT_US, LISTENER,
+	    { LABEL_NONE, LABEL_NONE },
+	    "From a whole request to its answer; health and metadata not." },
+	/* authd */
+	[STAT_DECISIONS] = COUNTER(AUTHD, "decisions_total",
 	    "Requests that authd was asked about."),
-	GAUGE(STAT_KEYS, AUTHD, MERGE_SUM, "keys", "API keys in the key file."),
-	GAUGE(STAT_KEYS_EXPIRING, AUTHD, MERGE_SUM, "keys_expiring",
-	    "API keys that expire within 14 days."),
-	GAUGE(STAT_KEYS_EXPIRED, AUTHD, MERGE_SUM, "keys_expired",
-	    "API keys that have expired and stand in the key file."),
-	GAUGE(STAT_KEYS_LEGACY, AUTHD, MERGE_SUM, "keys_legacy",
+	[STAT_REFUSALS] = COUNTER_OF(AUTHD, LABEL_REASON, "refusals_total",
+	    "Requests that were refused, by the reason in the trail."),
+	[STAT_KEYS] = GAUGE(AUTHD, MERGE_SUM, UNIT_ONE, "keys",
+	    "API keys of the key file."),
+	[STAT_KEYS_EXPIRED] = GAUGE(AUTHD, MERGE_SUM, UNIT_ONE,
+	    "keys_expired", "Keys that have expired and are not revoked."),
+	[STAT_KEYS_EXPIRING] = GAUGE(AUTHD, MERGE_SUM, UNIT_ONE,
+	    "keys_expiring", "Keys that expire within 14 days."),
+	[STAT_KEYS_LEGACY] = GAUGE(AUTHD, MERGE_SUM, UNIT_ONE, "keys_legacy",
 	    "API keys of the reference system that wait to be rotated."),
-	[STAT_LIMITED] = { "pontifexd_rate_limited_total", STAT_COUNTER,
-	    MERGE_SUM, UNIT_ONE, AUTHD, { LABEL_REASON, LABEL_NONE },
-	    "Requests that authd refused with 429, by what was hit." },
-	GAUGE(STAT_CALLS_ALLOWED, AUTHD, MERGE_SUM, "calls_allowed",
+	[STAT_KEY_NEXT_EXPIRY] = GAUGE(AUTHD, MERGE_MIN, UNIT_S,
+	    "key_next_expiry_timestamp_seconds",
+	    "When the next key expires, since 1970; absent: none does."),
+	[STAT_LIMITED] = COUNTER_OF(AUTHD, LABEL_REASON, "rate_limited_total",
+	    "Requests that authd refused with 429, by what was hit."),
+	[STAT_CALLS_ALLOWED] = GAUGE(AUTHD, MERGE_SUM, UNIT_ONE,
+	    "calls_allowed",
 	    "Calls that were allowed and whose last record is not durable."),
-	GAUGE(STAT_LIMIT_COUNTERS, AUTHD, MERGE_SUM, "limit_counters",
+	[STAT_LIMIT_COUNTERS] = GAUGE(AUTHD, MERGE_SUM, UNIT_ONE,
+	    "limit_counters",
 	    "Callers, and tools of a caller, whose use is counted."),
-	COUNTER(STAT_LIMIT_FULL, AUTHD, "limit_full_total",
+	[STAT_LIMIT_FULL] = COUNTER(AUTHD, "limit_full_total",
 	    "Requests that were refused for want of a counter."),
-	COUNTER(STAT_FETCHES, FETCHER, "issuer_fetches_total",
+	[STAT_TOKENS_CACHED] = GAUGE(AUTHD, MERGE_SUM, UNIT_ONE,
+	    "tokens_cached", "Access tokens whose signature is remembered."),
+	[STAT_ISSUER_KEYS] = GAUGE_OF(AUTHD, MERGE_MAX, UNIT_ONE,
+	    LABEL_ISSUER, "issuer_keys",
+	    "Keys in force of an issuer; 0: its tokens get 503."),
+	[STAT_ISSUER_KEYS_AGE] = GAUGE_OF(AUTHD, MERGE_MAX, UNIT_MS,
+	    LABEL_ISSUER, "issuer_keys_age_seconds",
+	    "Since an issuer's keys were fetched."),
+	[STAT_ISSUER_FAILURES] = GAUGE_OF(AUTHD, MERGE_MAX, UNIT_ONE,
+	    LABEL_ISSUER, "issuer_fetch_failures",
+	    "Fetches of an issuer's keys that failed since one succeeded."),
+	/* fetcher */
+	[STAT_FETCHES] = COUNTER(FETCHER, "issuer_fetches_total",
 	    "Requests to issuers for their keys or metadata."),
-	COUNTER(STAT_FETCHES_FAILED, FETCHER, "issuer_fetches_failed_total",
-	    "Requests to issuers that failed."),
-	COUNTER(STAT_FETCHES_REFUSED, FETCHER, "issuer_fetches_refused_total",
+	[STAT_FETCHES_FAILED] = COUNTER(FETCHER,
+	    "issuer_fetches_failed_total", "Requests to issuers that failed."),
+	[STAT_FETCHES_REFUSED] = COUNTER(FETCHER,
+	    "issuer_fetches_refused_total",
 	    "Requests of authd that the fetcher would not make."),
+	/* handler */
 	[STAT_CALLS] = { "pontifexd_calls_total", STAT_COUNTER, MERGE_SUM,
 	    UNIT_ONE, HANDLER, { LABEL_TOOL, LABEL_OUTCOME },
-	    "Authorised calls by tool and outcome." },
+	    "Authorised calls by tool and outcome, as in the trail." },
 	[STAT_CALL_TIME] = { "pontifexd_call_duration_seconds", STAT_HISTOGRAM,
 	    MERGE_SUM, UNIT_US, HANDLER, { LABEL_TOOL, LABEL_NONE },
-	    "Time of a call in its handler, until the result is released." },
-	GAUGE(STAT_CALLS_IN_FLIGHT, HANDLER, MERGE_SUM, "calls_in_flight",
-	    "Calls that handlers work on."),
-	COUNTER(STAT_TICKETS_REFUSED, HANDLER, "tickets_refused_total",
+	    "Time of a call in its handler, response_ms of the trail." },
+	[STAT_CALLS_IN_FLIGHT] = GAUGE(HANDLER, MERGE_SUM, UNIT_ONE,
+	    "calls_in_flight", "Calls that handlers work on."),
+	[STAT_TICKETS_REFUSED] = COUNTER(HANDLER, "tickets_refused_total",
 	    "Tickets that a handler did not take: no honest process sends one."),
-	GAUGE(STAT_CACHE_BYTES, HANDLER, MERGE_SUM, "cache_bytes",
-	    "Bytes of results that are kept."),
-	COUNTER(STAT_CACHE_HITS, HANDLER, "cache_hits_total",
+	[STAT_CACHE_BYTES] = GAUGE(HANDLER, MERGE_SUM, UNIT_ONE,
+	    "cache_bytes", "Bytes of results that are kept."),
+	[STAT_CACHE_HITS] = COUNTER(HANDLER, "cache_hits_total",
 	    "Calls that were answered from the cache."),
-	COUNTER(STAT_CACHE_MISSES, HANDLER, "cache_misses_total",
+	[STAT_CACHE_MISSES] = COUNTER(HANDLER, "cache_misses_total",
 	    "Calls of cached tools that asked the source."),
-	COUNTER(STAT_CACHE_SHARED, HANDLER, "cache_shared_total",
+	[STAT_CACHE_SHARED] = COUNTER(HANDLER, "cache_shared_total",
 	    "Calls that shared the query of another in flight."),
-	[STAT_SOURCE_BREAKER] = { "pontifexd_source_breaker_state", STAT_GAUGE,
-	    MERGE_MAX, UNIT_ONE, HANDLER, { LABEL_SOURCE, LABEL_NONE },
+	[STAT_SOURCE_BREAKER] = GAUGE_OF(HANDLER, MERGE_MAX, UNIT_ONE,
+	    LABEL_SOURCE, "source_breaker_state",
 	    "Breaker of a source: 0 closed, 1 half open, 2 open; the worst of "
-	    "the handlers." },
-	GAUGE(STAT_REDIS_LIMITS_AWAY, HANDLER, MERGE_MAX, "redis_limits_away",
+	    "all handlers."),
+	[STAT_SOURCE_CONNECTIONS] = GAUGE_OF(HANDLER, MERGE_SUM, UNIT_ONE,
+	    LABEL_SOURCE, "source_connections_up",
+	    "Connections to a source that are up, of all handlers."),
+	[STAT_SOURCE_CONNECTIONS_MAX] = GAUGE_OF(HANDLER, MERGE_SUM, UNIT_ONE,
+	    LABEL_SOURCE, "source_connections_configured",
+	    "Connections to a source that there may be, of all handlers."),
+	[STAT_SOURCE_IN_FLIGHT] = GAUGE_OF(HANDLER, MERGE_SUM, UNIT_ONE,
+	    LABEL_SOURCE, "source_in_flight", "Calls that a source works on."),
+	[STAT_SOURCE_WAITING] = GAUGE_OF(HANDLER, MERGE_SUM, UNIT_ONE,
+	    LABEL_SOURCE, "source_waiting",
+	    "Calls that wait for a connection to their source."),
+	[STAT_REDIS_LIMITS_AWAY] = GAUGE(HANDLER, MERGE_MAX, UNIT_ONE, "redis_limits_away",
 	    "1 while a handler counts rates without Redis: per node."),
-	COUNTER(STAT_REDIS_LIMITS_ASKED, HANDLER, "redis_limits_asked_total",
+	[STAT_REDIS_LIMITS_ASKED] = COUNTER(HANDLER, "redis_limits_asked_total",
 	    "Calls whose rate Redis was asked about."),
-	COUNTER(STAT_REDIS_LIMITS_UNANSWERED, HANDLER,
+	[STAT_REDIS_LIMITS_UNANSWERED] = COUNTER(HANDLER,
 	    "redis_limits_unanswered_total",
 	    "Calls that went on by this node's limits alone."),
-	COUNTER(STAT_REDIS_LIMITS_REFUSED, HANDLER,
+	[STAT_REDIS_LIMITS_REFUSED] = COUNTER(HANDLER,
 	    "redis_limits_refused_total",
 	    "Calls over a rate that counts across nodes."),
-	GAUGE(STAT_REDIS_CACHE_AWAY, HANDLER, MERGE_MAX, "redis_cache_away",
+	[STAT_REDIS_CACHE_AWAY] = GAUGE(HANDLER, MERGE_MAX, UNIT_ONE, "redis_cache_away",
 	    "1 while a handler keeps results without Redis."),
-	COUNTER(STAT_REDIS_CACHE_HITS, HANDLER, "redis_cache_hits_total",
+	[STAT_REDIS_CACHE_HITS] = COUNTER(HANDLER, "redis_cache_hits_total",
 	    "Calls answered by what Redis has, or by what it confirmed."),
-	COUNTER(STAT_REDIS_CACHE_MISSES, HANDLER, "redis_cache_misses_total",
+	[STAT_REDIS_CACHE_MISSES] = COUNTER(HANDLER, "redis_cache_misses_total",
 	    "Calls for which Redis had nothing that is still good."),
-	COUNTER(STAT_REDIS_CACHE_UNSEALED, HANDLER,
+	[STAT_REDIS_CACHE_UNSEALED] = COUNTER(HANDLER,
 	    "redis_cache_unsealed_total",
 	    "Values in Redis that did not open: altered, or not ours."),
-	COUNTER(STAT_REDIS_CACHE_UNTOLD, HANDLER, "redis_cache_untold_total",
+	[STAT_REDIS_CACHE_UNTOLD] = COUNTER(HANDLER, "redis_cache_untold_total",
 	    "Writes that other nodes could not be told of at once."),
-	GAUGE(STAT_REPORTS_OPEN, AUTHD | HANDLER, MERGE_SUM,
+	/* authd, handler */
+	[STAT_REPORTS_OPEN] = GAUGE(AUTHD | HANDLER, MERGE_SUM, UNIT_ONE,
 	    "audit_reports_open", "Reports that auditd has not acknowledged."),
-	GAUGE(STAT_AUDIT_SEQ, AUDITD, MERGE_MAX, "audit_seq",
+	/* auditd */
+	[STAT_AUDIT_STATE] = GAUGE(AUDITD, MERGE_MAX, UNIT_ONE, "audit_state",
+	    "The journal: 0 records, 1 is full, 2 cannot be written."),
+	[STAT_AUDIT_SEQ] = GAUGE(AUDITD, MERGE_MAX, UNIT_ONE, "audit_seq",
 	    "Number of the last record in the journal."),
-	GAUGE(STAT_AUDIT_PENDING, AUDITD, MERGE_SUM, "audit_pending",
-	    "Decisions whose outcome has not come."),
-	COUNTER(STAT_AUDIT_LOST, AUDITD, "audit_lost_total",
-	    "Calls served without a record (on failure continue)."),
+	[STAT_AUDIT_PENDING] = GAUGE(AUDITD, MERGE_SUM, UNIT_ONE,
+	    "audit_pending", "Decisions whose outcome has not come yet."),
+	[STAT_AUDIT_LOST] = COUNTER(AUDITD, "audit_lost_total",
+	    "Records that were let go (on failure continue)."),
+	[STAT_AUDIT_CHECKPOINT_OK] = GAUGE(AUDITD, MERGE_MIN, UNIT_ONE,
+	    "audit_checkpoint_ok",
+	    "Whether checkpoints reach all their files."),
+	[STAT_AUDIT_CHECKPOINT_SEQ] = GAUGE(AUDITD, MERGE_MAX, UNIT_ONE,
+	    "audit_checkpoint_seq", "Record that the last checkpoint signs."),
+	[STAT_JOURNAL_BYTES] = GAUGE(AUDITD, MERGE_SUM, UNIT_ONE,
+	    "journal_bytes", "Bytes of all segments of the journal."),
+	[STAT_JOURNAL_DISK_FREE] = GAUGE(AUDITD, MERGE_MIN, UNIT_ONE,
+	    "journal_disk_free_bytes",
+	    "Bytes that are free on the journal's file system."),
+	[STAT_JOURNAL_LIMIT] = GAUGE(AUDITD, MERGE_MIN, UNIT_ONE,
+	    "journal_limit_bytes",
+	    "Bytes that may wait for Postgres before calls are refused; "
+	    "absent: no limit."),
+	[STAT_DRAIN_UP] = GAUGE(AUDITD, MERGE_MIN, UNIT_ONE,
+	    "audit_postgres_up",
+	    "Whether the audit database is connected; absent: there is none."),
+	[STAT_DRAIN_LAG_RECORDS] = GAUGE(AUDITD, MERGE_SUM, UNIT_ONE,
+	    "audit_lag_records", "Records that are not in Postgres yet."),
+	[STAT_DRAIN_LAG_BYTES] = GAUGE(AUDITD, MERGE_SUM, UNIT_ONE,
+	    "audit_lag_bytes", "Bytes of the journal that are not in Postgres."),
+	[STAT_DRAIN_LAG_TIME] = GAUGE(AUDITD, MERGE_MAX, UNIT_MS,
+	    "audit_lag_seconds",
+	    "For how long the oldest record has waited for Postgres."),
+	[STAT_DRAIN_REJECTED] = COUNTER(AUDITD, "audit_rejected_total",
+	    "Records that the database did not take."),
+	[STAT_SINK_UP] = GAUGE_OF(AUDITD, MERGE_MIN, UNIT_ONE, LABEL_SINK,
+	    "audit_sink_up", "Whether a sink takes records."),
+	[STAT_SINK_LAG_BYTES] = GAUGE_OF(AUDITD, MERGE_SUM, UNIT_ONE,
+	    LABEL_SINK, "audit_sink_lag_bytes",
+	    "Bytes of the journal that a sink has not taken yet."),
 };
 
 const struct stat_row *
@@ -134,6 +241,8 @@ stat_label_name(enum stat_label label)
 		[LABEL_SOURCE] = "source", [LABEL_ISSUER] = "issuer",
 		[LABEL_SINK] = "sink", [LABEL_PROCESS] = "process",
 		[LABEL_OUTCOME] = "outcome", [LABEL_REASON] = "reason",
+		[LABEL_VERSION] = "version", [LABEL_DIGEST] = "digest",
+		[LABEL_PATH] = "path",
 	};
 
 	return (unsigned int)label < LABEL_KIND_MAX ? names[label] : NULL;
@@ -149,6 +258,35 @@ stat_bucket_end(unsigned int bucket)
 	if (next >= STAT_BUCKETS)
 		return UINT64_MAX;
 	return (uint64_t)(4 + next % 4) << (next / 4 - 1);
+}
+
+uint64_t
+stat_count(const struct stat_times *t)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < STAT_BUCKETS; i++)
+		sum += t->count[i];
+	return sum;
+}
+
+uint64_t
+stat_percentile(const struct stat_times *t, unsigned int permille)
+{
+	uint64_t n = stat_count(t), seen = 0, wanted;
+	unsigned int i;
+
+	if (n == 0)
+		return 0;
+	wanted = n / 1000 * permille + (n % 1000 * permille + 999) / 1000;
+	for (i = 0; i + 1 < STAT_BUCKETS; i++) {
+		seen += t->count[i];
+		if (seen >= wanted && seen > 0)
+			return stat_bucket_end(i);
+	}
+	/* Longer than the longest bucket: where that begins. */
+	return stat_bucket_end(STAT_BUCKETS - 2);
 }
 
 /* ---- building ---------------------------------------------------------- */

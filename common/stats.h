@@ -21,23 +21,41 @@
 #include "frame.h"
 
 enum stat_id {
+	/* parent */
+	STAT_BUILD,
+	STAT_CONFIG,
+	STAT_START_TIME,
+	STAT_PROCESS_UP,
+	STAT_PROCESS_ANSWERS,
+	STAT_PROCESS_PID,
+	STAT_PROCESS_START_TIME,
+	STAT_PROCESS_RESTARTS,
+	STAT_PROCESS_MEMORY,
+	STAT_SANDBOX_VIOLATIONS,
 	/* listener */
 	STAT_CONNECTIONS,
-	STAT_REQUESTS_IN_FLIGHT,
+	STAT_CONNECTIONS_DISPLACED,
 	STAT_REQUESTS,
 	STAT_REQUESTS_REFUSED,
 	STAT_REQUESTS_UNRECORDED,
-	STAT_CONNECTIONS_DISPLACED,
+	STAT_REQUESTS_IN_FLIGHT,
+	STAT_REQUEST_TIME,
 	/* authd */
 	STAT_DECISIONS,
+	STAT_REFUSALS,
 	STAT_KEYS,
-	STAT_KEYS_EXPIRING,
 	STAT_KEYS_EXPIRED,
+	STAT_KEYS_EXPIRING,
 	STAT_KEYS_LEGACY,
+	STAT_KEY_NEXT_EXPIRY,
 	STAT_LIMITED,
 	STAT_CALLS_ALLOWED,
 	STAT_LIMIT_COUNTERS,
 	STAT_LIMIT_FULL,
+	STAT_TOKENS_CACHED,
+	STAT_ISSUER_KEYS,
+	STAT_ISSUER_KEYS_AGE,
+	STAT_ISSUER_FAILURES,
 	/* fetcher */
 	STAT_FETCHES,
 	STAT_FETCHES_FAILED,
@@ -61,12 +79,29 @@ enum stat_id {
 	STAT_REDIS_CACHE_MISSES,
 	STAT_REDIS_CACHE_UNSEALED,
 	STAT_REDIS_CACHE_UNTOLD,
+	STAT_SOURCE_CONNECTIONS,
+	STAT_SOURCE_CONNECTIONS_MAX,
+	STAT_SOURCE_IN_FLIGHT,
+	STAT_SOURCE_WAITING,
 	/* authd, handler */
 	STAT_REPORTS_OPEN,
 	/* auditd */
+	STAT_AUDIT_STATE,
 	STAT_AUDIT_SEQ,
 	STAT_AUDIT_PENDING,
 	STAT_AUDIT_LOST,
+	STAT_AUDIT_CHECKPOINT_OK,
+	STAT_AUDIT_CHECKPOINT_SEQ,
+	STAT_JOURNAL_BYTES,
+	STAT_JOURNAL_DISK_FREE,
+	STAT_JOURNAL_LIMIT,
+	STAT_DRAIN_UP,
+	STAT_DRAIN_LAG_RECORDS,
+	STAT_DRAIN_LAG_BYTES,
+	STAT_DRAIN_LAG_TIME,
+	STAT_DRAIN_REJECTED,
+	STAT_SINK_UP,
+	STAT_SINK_LAG_BYTES,
 	STAT_MAX
 };
 
@@ -74,7 +109,7 @@ enum stat_kind { STAT_COUNTER, STAT_GAUGE, STAT_HISTOGRAM };
 /* How the values of several processes become one. */
 enum stat_merge { MERGE_SUM, MERGE_MAX, MERGE_MIN };
 /* What the number counts; shown in seconds where it is a time. */
-enum stat_unit { UNIT_ONE, UNIT_MS, UNIT_US };
+enum stat_unit { UNIT_ONE, UNIT_S, UNIT_MS, UNIT_US };
 
 enum stat_label {
 	LABEL_NONE,
@@ -85,6 +120,9 @@ enum stat_label {
 	LABEL_PROCESS,		/* the parent's own number of it */
 	LABEL_OUTCOME,		/* enum outcome */
 	LABEL_REASON,		/* enum reason */
+	LABEL_VERSION,		/* one: this program's */
+	LABEL_DIGEST,		/* one: the configuration's */
+	LABEL_PATH,		/* one: the configuration's */
 	LABEL_KIND_MAX
 };
 
@@ -139,6 +177,10 @@ stat_time(struct stat_times *t, uint64_t us)
 
 /* Microseconds that all of the bucket are below; UINT64_MAX for the last. */
 uint64_t	 stat_bucket_end(unsigned int bucket);
+
+uint64_t	 stat_count(const struct stat_times *);
+/* The time that so many thousandths stay below; 0: there is none. */
+uint64_t	 stat_percentile(const struct stat_times *, unsigned int permille);
 
 /* ---- MSG_STATS: child -> parent ---------------------------------------- */
 

@@ -39,9 +39,8 @@ struct door {
 
 static TAILQ_HEAD(, door) doors = TAILQ_HEAD_INITIALIZER(doors);
 
-
-static int
-bind_one(const struct listen_conf *l, int shared)
+int
+bind_tcp(const char *what, const char *address, uint16_t number, int shared)
 {
 	static const int on = 1;
 	struct addrinfo hints = { 0 }, *res = NULL;
@@ -50,9 +49,9 @@ bind_one(const struct listen_conf *l, int shared)
 
 	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
 	hints.ai_socktype = SOCK_STREAM;
-	(void)snprintf(port, sizeof(port), "%u", (unsigned int)l->port);
-	if ((rc = getaddrinfo(l->address, port, &hints, &res)) != 0) {
-		log_warn("listen on %s port %s: %s", l->address, port,
+	(void)snprintf(port, sizeof(port), "%u", (unsigned int)number);
+	if ((rc = getaddrinfo(address, port, &hints, &res)) != 0) {
+		log_warn("%s on %s port %s: %s", what, address, port,
 		    gai_strerror(rc));
 		return -1;
 	}
@@ -74,11 +73,17 @@ bind_one(const struct listen_conf *l, int shared)
 	freeaddrinfo(res);
 	return fd;
 fail:
-	log_errno("listen on %s port %s", l->address, port);
+	log_errno("%s on %s port %s", what, address, port);
 	if (fd != -1)
 		close(fd);
 	freeaddrinfo(res);
 	return -1;
+}
+
+static int
+bind_one(const struct listen_conf *l, int shared)
+{
+	return bind_tcp("listen", l->address, l->port, shared);
 }
 
 /*
@@ -208,6 +213,7 @@ doors_send(struct child_proc *listener)
 	struct door *d;
 	int fd;
 
+	metrics_hand(listener);
 	TAILQ_FOREACH(d, &doors, entry)
 		for (i = listener->index; i < d->in_force; i += n) {
 			fd = fcntl(d->socket[i], F_DUPFD_CLOEXEC, 0);

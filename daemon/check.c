@@ -404,6 +404,20 @@ check_redis(const struct config *c)
 		    "but no redis");
 }
 
+static void
+check_metrics(const struct config *c)
+{
+	const struct metrics_conf *m = &c->metrics;
+	const struct listen_conf *l;
+
+	TAILQ_FOREACH(l, &c->listens, entry)
+		if (m->address != NULL && l->port == m->port &&
+		    strcmp(l->address, m->address) == 0)
+			config_error_at(m->file, m->line, "metrics on %s port "
+			    "%u: that is a listen line's", m->address,
+			    (unsigned int)m->port);
+}
+
 void
 config_check(struct config *c)
 {
@@ -411,6 +425,7 @@ config_check(struct config *c)
 
 	check_present(c);
 	set_defaults(c);
+	check_metrics(c);
 	issuers_check(c);
 	check_redis(c);
 	check_sources(c);

@@ -121,6 +121,7 @@ child_restart(struct child_proc *c)
 	if (now_ms() - c->started_ms >= HEALTHY_MS)
 		c->failures = 0;
 	c->failures++;
+	c->restarts++;
 	if (c->failures > 1) {
 		delay = c->failures > 8 ? BACKOFF_MAX_MS :
 		    (uint64_t)BACKOFF_MIN_MS << (c->failures - 2);
@@ -266,7 +267,6 @@ child_ended(struct child_proc *c, int status)
 		c->control = NULL;
 	}
 	say_how_it_ended(c, status);
-	figures_ended(c);
 	if (!parent.stopping && !expected)
 		event_tell("crash", "{\"role\":\"%s\",\"index\":%u,"
 		    "\"pid\":%d,\"%s\":%d}", role_name(c->role), c->index,
@@ -275,6 +275,7 @@ child_ended(struct child_proc *c, int status)
 		    WEXITSTATUS(status));
 	c->pid = 0;
 	c->state = CHILD_GONE;
+	figures_ended(c);
 	supervise_ended(c, status);
 }
 

@@ -189,6 +189,8 @@ config_free(struct config *c)
 	free(c->public_host);
 	free(c->user);
 	free(c->control);
+	free(c->metrics.path);
+	free(c->metrics.address);
 	free(c->auth.keys);
 	free(c->audit.node);
 	free(c->audit.journal);

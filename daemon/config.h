@@ -172,6 +172,15 @@ struct issuer_conf {
 };
 TAILQ_HEAD(issuer_list, issuer_conf);
 
+/* metrics on: a path, an address with a port, or neither. */
+struct metrics_conf {
+	char			*path;
+	char			*address;	/* numeric, loopback */
+	uint16_t		 port;
+	const char		*file;
+	int			 line;
+};
+
 struct auth_conf {
 	int			 present;
 	char			*keys;		/* absolute path, NULL: none */
@@ -200,6 +209,7 @@ struct config {
 	uint32_t		 nforwarders;	/* trust forwarded from */
 	struct network		 forwarder[FORWARDERS_MAX];
 	char			*control;	/* absolute path of the socket */
+	struct metrics_conf	 metrics;
 	uint32_t		 listeners;
 	uint32_t		 handlers;
 	uint32_t		 per_source;	/* connections; 0: the default */

@@ -116,6 +116,7 @@ void	 not_in_force(struct config *, const char *, ...)
 /* ---- declare.c: what is declared by name -------------------------------- */
 
 void	 add_listen(struct config *, char *address, int64_t port, int plain);
+void	 metrics_tcp(struct config *, char *address, int64_t port);
 void	 set_http_path(struct config *, char *);
 void	 set_public_url(struct config *, char *);
 void	 add_host(struct config *, char *);

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * The socket of pontifexctl: small fixed messages, one answer each, from
- * root or the daemon's own user only.  What a client sends is length-checked
- * by the framing: a word, a flag, or a token that is passed on unread.
+ * The socket of pontifexctl: small fixed messages, one answer each.  Who may
+ * connect is said by the file (root, the daemon's own user, the daemon's
+ * group), who may ask what by the table below: the group may look, and no
+ * more.  What changes something, or shows a credential's contents, is
+ * recorded with the peer's uid, as the kernel tells it, refused or not.
+ *
+ * What a client sends is length-checked by the framing: a word, a flag, or a
+ * token that is passed on unread.  Nobody may hold a place without asking:
+ * one that is silent, or does not read, is cut off.
  */
 
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 
 #include <event2/event.h>
@@ -21,52 +23,161 @@
 #include "../common/log.h"
 #include "parent.h"
 
-#define CLIENTS_MAX	8
+#define CLIENTS_MAX	32
+#define OTHERS_MAX	24	/* of them who are not root: root finds a place */
+#define IDLE_MS		5000	/* from its connection to its question, and
+				 * from its answer to the next or its end */
+#define SAY_MS		1000	/* between two lines about refused clients */
 
-static struct channel *clients[CLIENTS_MAX];
-static uid_t uids[CLIENTS_MAX];	/* theirs, as the kernel says */
+struct client {
+	struct channel	*channel;	/* NULL: the place is free */
+	uid_t		 uid;		/* as the kernel says */
+	int		 trusted;	/* root, or the daemon's own user */
+	struct event	*idle;
+};
+
+static struct client clients[CLIENTS_MAX];
 static struct event *accepting;
 static int listening = -1;
 
-static size_t
-client_slot(const struct channel *ch)
+static void	ask_words(struct client *, const struct frame *);
+static void	ask_figures(struct client *, const struct frame *);
+static void	ask_explain(struct client *, const struct frame *);
+static void	do_reload(struct client *, const struct frame *);
+static void	do_diff(struct client *, const struct frame *);
+static void	do_verbose(struct client *, const struct frame *);
+
+/*
+ * Every question there is.  group: others than root and the daemon's user
+ * may ask it.  records: it changes something, and tells the trail who asked.
+ */
+static const struct command {
+	uint16_t	 type;
+	size_t		 min, max;	/* bytes of payload */
+	int		 group;
+	int		 records;
+	void		(*run)(struct client *, const struct frame *);
+} commands[] = {
+	{ MSG_CTL_STATUS, 0, 0, 1, 0, ask_words },
+	{ MSG_CTL_FIGURES, 0, 0, 1, 0, ask_figures },
+	{ MSG_CTL_RELOAD, 0, 0, 0, 1, do_reload },	/* by reload.c */
+	{ MSG_CTL_DIFF, 1, 1, 0, 0, do_diff },
+	{ MSG_CTL_VERBOSE, 1, 1, 0, 1, do_verbose },
+	{ MSG_CTL_EXPLAIN, 0, CREDENTIAL_MAX, 0, 0, ask_explain },
+};
+
+static struct client *
+client_of(const struct channel *ch)
 {
 	size_t i;
 
 	for (i = 0; i < CLIENTS_MAX; i++)
-		if (clients[i] == ch)
-			break;
-	return i;
+		if (clients[i].channel == ch)
+			return &clients[i];
+	return NULL;
 }
 
 static void
-reply(struct channel *ch, int status, const char *text, size_t len)
+forget(struct client *cl)
+{
+	cl->channel = NULL;
+	(void)evtimer_del(cl->idle);
+	status_forget(cl);
+	explain_forget(cl);
+	figures_forget(cl);
+	reload_forget(cl);
+}
+
+/* The patience with it begins anew. */
+static void
+wait_for(struct client *cl)
+{
+	static const struct timeval tv = {
+		IDLE_MS / 1000, IDLE_MS % 1000 * 1000
+	};
+
+	(void)evtimer_add(cl->idle, &tv);
+}
+
+static void
+answered(struct client *cl)
+{
+	channel_resume(cl->channel);
+	wait_for(cl);
+}
+
+static void
+on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *cl = arg;
+	struct channel *ch = cl->channel;
+
+	(void)fd;
+	(void)what;
+	forget(cl);
+	if (ch != NULL)
+		channel_close(ch);
+}
+
+static void
+reply(struct client *cl, int status, const char *text, size_t len)
 {
 	struct buffer *b;
 
-	if ((b = channel_begin(ch, MSG_CTL_REPLY, 0)) == NULL)
+	if ((b = channel_begin(cl->channel, MSG_CTL_REPLY, 0)) == NULL)
 		return;
 	put_u8(b, (uint8_t)status);
 	put_fixed(b, text, len);
-	(void)channel_commit(ch);
+	(void)channel_commit(cl->channel);
+	answered(cl);
 }
 
 static void
-status_done(const char *text, size_t len, void *arg)
+reply_text(struct client *cl, int status, const char *text)
 {
-	struct channel *ch = arg;
-
-	/* It may have gone while the children were asked. */
-	if (ch != NULL && client_slot(ch) < CLIENTS_MAX)
-		reply(ch, 0, text, len);
+	reply(cl, status, text, strlen(text));
 }
 
-static uid_t
-client_uid(const struct channel *ch)
-{
-	size_t slot = client_slot(ch);
+/* ---- what may be asked ------------------------------------------------- */
 
-	return slot < CLIENTS_MAX ? uids[slot] : (uid_t)-1;
+static void
+words_done(const char *text, size_t len, void *arg)
+{
+	/* It may have gone while the children were asked. */
+	if (arg != NULL)
+		reply(arg, CTL_REPLY_OK, text, len);
+}
+
+static void
+ask_words(struct client *cl, const struct frame *f)
+{
+	(void)f;
+	status_ask(words_done, cl);
+}
+
+static void
+figures_ready(const struct stat_set *set, void *arg)
+{
+	struct client *cl = arg;
+	struct buffer *b;
+
+	if (set == NULL) {
+		reply_text(cl, CTL_REPLY_FAILED, "no figures: out of memory\n");
+		return;
+	}
+	if ((b = channel_begin(cl->channel, MSG_FIGURES, 0)) == NULL)
+		return;
+	figures_encode(b, set);
+	if (channel_commit(cl->channel) == -1)
+		reply_text(cl, CTL_REPLY_FAILED, "more figures than fit into an answer\n");
+	answered(cl);
+}
+
+static void
+ask_figures(struct client *cl, const struct frame *f)
+{
+	(void)f;
+	figures_collect(figures_ready, cl);
 }
 
 static void
@@ -76,37 +187,41 @@ reload_done(int failed, const char *text, size_t len, void *arg)
 }
 
 static void
-do_reload(struct channel *ch)
+do_reload(struct client *cl, const struct frame *f)
 {
 	char by[32];
 
-	(void)snprintf(by, sizeof(by), "\"uid\":%u",
-	    (unsigned int)client_uid(ch));
-	reload_ask(by, reload_done, ch);
+	(void)f;
+	(void)snprintf(by, sizeof(by), "\"uid\":%u", (unsigned int)cl->uid);
+	reload_ask(by, reload_done, cl);
 }
 
 /* What a reload would change; loads the file and changes nothing. */
 static void
-do_diff(struct channel *ch, int json)
+do_diff(struct client *cl, const struct frame *f)
 {
 	struct config *c;
 	struct buffer b;
-	int differs;
+	int differs, json;
 
+	if (get_flag(f, &json) == -1) {
+		reply_text(cl, CTL_REPLY_FAILED, "malformed\n");
+		return;
+	}
 	buffer_init(&b, FRAME_PAYLOAD_MAX - 1);
 	config_errors_to(&b);
 	c = config_load(parent.config->path);
 	config_errors_to(NULL);
 	if (c == NULL) {
-		reply(ch, CTL_REPLY_FAILED, (const char *)b.data, b.len);
+		reply(cl, CTL_REPLY_FAILED, (const char *)b.data, b.len);
 	} else {
 		buffer_clear(&b);
 		differs = diff_tell(&b, parent.config, c, json);
 		if (b.bad)
-			reply(ch, CTL_REPLY_FAILED, "too much differs to tell\n",
-			    25);
+			reply_text(cl, CTL_REPLY_FAILED,
+			    "too much differs to tell\n");
 		else
-			reply(ch, differs ? CTL_REPLY_DIFFERS : CTL_REPLY_OK,
+			reply(cl, differs ? CTL_REPLY_DIFFERS : CTL_REPLY_OK,
 			    (const char *)b.data, b.len);
 	}
 	config_free(c);
@@ -114,70 +229,112 @@ do_diff(struct channel *ch, int json)
 }
 
 static void
+do_verbose(struct client *cl, const struct frame *f)
+{
+	int flag;
+
+	if (get_flag(f, &flag) == -1) {
+		reply_text(cl, CTL_REPLY_FAILED, "malformed\n");
+		return;
+	}
+	event_tell("log_level", "{\"verbose\":%s,\"uid\":%u}",
+	    flag ? "true" : "false", (unsigned int)cl->uid);
+	supervise_verbose(flag);
+	reply_text(cl, CTL_REPLY_OK, "ok\n");
+}
+
+static void
 explain_done(const char *text, size_t len, void *arg)
 {
-	static const char busy[] = "authd does not answer\n";
-	struct channel *ch = arg;
-
-	if (ch == NULL || client_slot(ch) == CLIENTS_MAX)
+	if (arg == NULL)
 		return;
 	if (text == NULL)
-		reply(ch, 1, busy, sizeof(busy) - 1);
+		reply_text(arg, CTL_REPLY_FAILED, "authd does not answer\n");
 	else
-		reply(ch, 0, text, len);
+		reply(arg, CTL_REPLY_OK, text, len);
 }
+
+static void
+ask_explain(struct client *cl, const struct frame *f)
+{
+	explain_ask(f->payload, f->length, explain_done, cl);
+}
+
+/* ---- clients ----------------------------------------------------------- */
 
 static int
 on_client_frame(struct channel *ch, const struct frame *f, void *arg)
 {
-	int flag;
+	struct client *cl = client_of(ch);
+	const struct command *c = NULL;
+	size_t i;
 
 	(void)arg;
-	switch (f->type) {
-	case MSG_CTL_STATUS:
-		if (f->length != 0)
-			return -1;
-		status_ask(status_done, ch);
-		return 0;
-	case MSG_CTL_EXPLAIN:
-		if (f->length > CREDENTIAL_MAX)
-			return -1;
-		explain_ask(f->payload, f->length, explain_done, ch);
-		return 0;
-	case MSG_CTL_RELOAD:
-		if (f->length != 0)
-			return -1;
-		do_reload(ch);
-		return 0;
-	case MSG_CTL_DIFF:
-		if (get_flag(f, &flag) == -1)
-			return -1;
-		do_diff(ch, flag);
-		return 0;
-	case MSG_CTL_VERBOSE:
-		if (get_flag(f, &flag) == -1)
-			return -1;
-		event_tell("log_level", "{\"verbose\":%s,\"uid\":%u}",
-		    flag ? "true" : "false", (unsigned int)client_uid(ch));
-		supervise_verbose(flag);
-		reply(ch, 0, "ok\n", 3);
-		return 0;
-	default:
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (commands[i].type == f->type)
+			c = &commands[i];
+	if (cl == NULL || c == NULL || f->length < c->min ||
+	    f->length > c->max)
 		return -1;
+	if (!cl->trusted && !c->group) {
+		log_warn("control socket: refused: %s: user %u is neither "
+		    "root nor the daemon's own", message_name(c->type),
+		    (unsigned int)cl->uid);
+		event_tell("control_refused", "{\"uid\":%u,"
+		    "\"refused\":\"%s\"}", (unsigned int)cl->uid,
+		    message_name(c->type));
+		reply_text(cl, CTL_REPLY_FAILED, "only root, or the user that pontifexd runs "
+		    "as, may do this\n");
+		return 0;
 	}
+	if (c->records)
+		log_info("control socket: %s: asked by user %u",
+		    message_name(c->type), (unsigned int)cl->uid);
+	/* One question at a time; each has a deadline of its own. */
+	(void)evtimer_del(cl->idle);
+	channel_pause(ch);
+	c->run(cl, f);
+	return 0;
 }
 
 static void
 on_client_closed(struct channel *ch, void *arg)
 {
-	size_t slot = client_slot(ch);
+	struct client *cl = client_of(ch);
 
 	(void)arg;
-	if (slot < CLIENTS_MAX)
-		clients[slot] = NULL;
-	status_forget(ch);
-	explain_forget(ch);
-	reload_forget(ch);
+	if (cl != NULL)
+		forget(cl);
+}
+
+static struct client *
+find_place(uid_t uid)
+{
+	struct client *place = NULL;
+	size_t i, others = 0;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		if (clients[i].channel == NULL)
+			place = &clients[i];
+		else
+			others += clients[i].uid != 0;
+	if (place == NULL || (uid != 0 && others >= OTHERS_MAX))
+		return NULL;
+	if (place->idle == NULL)
+		place->idle = evtimer_new(parent.base, on_idle, place);
+	return place->idle == NULL ? NULL : place;
+}
+
+static void
+turn_away(int fd, const char *why)
+{
+	static uint64_t said_ms;
+
+	if (said_ms == 0 || now_ms() - said_ms >= SAY_MS) {
+		said_ms = now_ms();
+		log_warn("control socket: refused: %s", why);
+	}
+	close(fd);
 }
 
 static void
@@ -186,7 +343,7 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 	static const struct channel_ops ops = {
 		.frame = on_client_frame, .closed = on_client_closed
 	};
-	size_t slot;
+	struct client *cl;
 	uid_t uid;
 	int fd;
 
@@ -195,104 +352,34 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 	if ((fd = accept4(sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) ==
 	    -1)
 		return;
-	if (peer_user(fd, &uid) == -1 || (uid != 0 && uid != geteuid())) {
-		log_warn("control socket: refused: a user that is neither "
-		    "root nor the daemon's own");
-		close(fd);
+	if (peer_user(fd, &uid) == -1) {
+		turn_away(fd, "who it is can't be told");
 		return;
 	}
-	if ((slot = client_slot(NULL)) == CLIENTS_MAX || (clients[slot] =
-	    channel_new(parent.base, fd, "pontifexctl", 0, &ops, NULL)) ==
-	    NULL) {
-		log_warn("control socket: refused: too many clients");
-		close(fd);
+	if ((cl = find_place(uid)) == NULL || (cl->channel = channel_new(
+	    parent.base, fd, "pontifexctl", 0, &ops, NULL)) == NULL) {
+		turn_away(fd, "too many clients");
 		return;
 	}
-	uids[slot] = uid;
+	cl->uid = uid;
+	cl->trusted = uid == 0 || uid == geteuid();
+	wait_for(cl);
+	channel_bound(cl->channel, CREDENTIAL_MAX);
 	/* A token may pass here. */
-	channel_secret(clients[slot]);
-}
-
-/* A socket file that nobody listens on is a leftover; a live one is not. */
-static int
-clear_leftover(const struct sockaddr_un *sun)
-{
-	struct stat st;
-	int fd, rc;
-
-	if (lstat(sun->sun_path, &st) == -1)
-		return errno == ENOENT ? 0 : -1;
-	if (!S_ISSOCK(st.st_mode)) {
-		errno = EEXIST;
-		return -1;
-	}
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
-		return -1;
-	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
-	close(fd);
-	if (rc == 0) {
-		errno = EADDRINUSE;
-		return -1;
-	}
-	return unlink(sun->sun_path);
-}
-
-/*
- * Made as root's, for the group of the listener's user: by being of that group
- * for the moment, since a service manager may keep chown(2) from us.
- */
-static int
-bind_for_group(const struct sockaddr_un *sun)
-{
-	gid_t gid = getegid();
-	mode_t mask;
-	int rc;
-
-	if (parent.drop && setegid(parent.gid[ROLE_LISTENER]) == -1)
-		return -1;
-	mask = umask(0117);
-	rc = bind(listening, (const struct sockaddr *)sun, sizeof(*sun));
-	umask(mask);
-	if (parent.drop && setegid(gid) == -1)
-		fatal_errno("cannot be of our own group again");
-	return rc;
+	channel_secret(cl->channel);
 }
 
 int
 control_open(void)
 {
-	const char *path = parent.config->control;
-	struct sockaddr_un sun;
-	char dir[PATH_LEN_MAX];
-
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
-	    sizeof(sun.sun_path) ||
-	    strlcpy(dir, path, sizeof(dir)) >= sizeof(dir)) {
-		log_warn("control socket %s: path is longer than %zu bytes",
-		    path, sizeof(sun.sun_path) - 1);
+	listening = local_bind("control socket", parent.config->control,
+	    CLIENTS_MAX);
+	if (listening == -1)
 		return -1;
-	}
-	if (mkdir(dirname(dir), 0755) == -1 && errno != EEXIST) {
-		log_errno("control socket %s: folder", path);
-		return -1;
-	}
-	if (clear_leftover(&sun) == -1) {
-		log_errno("control socket %s", path);
-		return -1;
-	}
-	listening = socket(AF_UNIX,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listening == -1) {
-		log_errno("control socket");
-		return -1;
-	}
-	if (bind_for_group(&sun) == -1 || listen(listening, CLIENTS_MAX) == -1 ||
-	    (accepting = event_new(parent.base, listening,
+	if ((accepting = event_new(parent.base, listening,
 	    EV_READ | EV_PERSIST, on_accept, NULL)) == NULL ||
 	    event_add(accepting, NULL) == -1) {
-		log_errno("control socket %s", path);
+		log_errno("control socket");
 		return -1;
 	}
 	return 0;

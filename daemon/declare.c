@@ -92,6 +92,22 @@ add_listen(struct config *c, char *address, int64_t port, int plaintext)
 	TAILQ_INSERT_TAIL(&c->listens, l, entry);
 }
 
+/* Who reads them is not asked for a key: nobody from elsewhere may. */
+void
+metrics_tcp(struct config *c, char *address, int64_t port)
+{
+	if (!is_loopback(address))
+		config_error("metrics on \"%s\": must be a loopback address, "
+		    "127.0.0.1 or ::1, or the path of a socket", address);
+	else if (port < 1 || port > 65535)
+		config_error("port must be 1 to 65535");
+	free(c->metrics.address);
+	c->metrics.address = address;
+	c->metrics.port = (uint16_t)port;
+	c->metrics.file = config_file();
+	c->metrics.line = config_line();
+}
+
 /* Printable ASCII without quotes and blanks: it stands in headers. */
 static int
 header_text_ok(const char *s)

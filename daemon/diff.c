@@ -110,6 +110,16 @@ kind##_##field(struct buffer *b, const void *arg)			\
 /* ---- the house --------------------------------------------------------- */
 
 #define house_conf	config
+static void
+put_metrics(struct buffer *b, const struct metrics_conf *m)
+{
+	if (m->address != NULL)
+		(void)buffer_printf(b, "%s port %u", m->address,
+		    (unsigned int)m->port);
+	else
+		put_text(b, m->path);
+}
+
 WRITER(house, namespace, put_text(b, c->namespace))
 WRITER(house, http_path, put_text(b, c->http_path))
 WRITER(house, public_url, put_text(b, c->public_url))
@@ -117,6 +127,7 @@ WRITER(house, user, put_text(b, c->user))
 WRITER(house, hosts, put_texts(b, &c->hosts))
 WRITER(house, origins, put_texts(b, &c->origins))
 WRITER(house, control, put_text(b, c->control))
+WRITER(house, metrics, put_metrics(b, &c->metrics))
 WRITER(house, listeners, put_number(b, c->listeners))
 WRITER(house, handlers, put_number(b, c->handlers))
 WRITER(house, per_source, put_number(b, c->per_source))
@@ -207,6 +218,7 @@ static const struct field house_fields[] = {
 	{ "allow origin", house_origins, 0 },
 	{ "trust forwarded from", house_forwarders, 0 },
 	{ "control socket", house_control, NEEDS_RESTART },
+	{ "metrics on", house_metrics, NEEDS_RESTART },
 	{ "prefork listeners", house_listeners, 0 },
 	{ "prefork handlers", house_handlers, 0 },
 	{ "limit connections", house_per_source, 0 },

@@ -45,6 +45,8 @@ struct child_proc {
 	int		 has_left;	/* … it accepts nothing more */
 	int		 checked;	/* a handler: it has said what it found */
 	int		 answered;	/* the status question that is open */
+	uint64_t	 restarts;	/* in its life as a child of ours */
+	uint64_t	 violations;	/* calls that its sandbox refused */
 	int		 stats_due;	/* it was asked and has not answered */
 	struct stat_set	 stats;		/* what it said last */
 	char		 name[24];	/* "handler 1" */
@@ -84,6 +86,7 @@ struct parent {
 	uid_t			 uid[ROLE_MAX];
 	gid_t			 gid[ROLE_MAX];
 	uint64_t		 boot_id;
+	uint64_t		 started_ms;
 	volatile int		 stop;
 	int			 exit_code;
 	int			 stopping;
@@ -112,6 +115,12 @@ void	doors_forget(void);
 void	doors_open(struct crew *);
 /* For a listener that was started anew. */
 void	doors_send(struct child_proc *);
+/* One of them; what begins the line in the log.  A descriptor or -1. */
+int	bind_tcp(const char *what, const char *address, uint16_t port,
+	    int shared);
+
+/* local.c: a listening Unix socket; a descriptor, or -1 after a log line. */
+int	local_bind(const char *what, const char *path, int backlog);
 
 /* generations.c: before the sandbox; 0, or -1 after a log line. */
 int	generations_open(void);
@@ -245,20 +254,29 @@ void	supervise_keys(void);
 void	supervise_verbose(int);
 
 /*
- * figures.c: what the children measure.  Asks each that has answered the
- * question before.
+ * figures.c: what is measured.  done gets everybody's figures, within half a
+ * second, at once where they are fresh; NULL: there are none.
  */
-void	figures_ask(void);
+typedef void (*figures_done)(const struct stat_set *, void *);
+void	figures_collect(figures_done, void *);
+/* Who asked is gone: done is not called. */
+void	figures_forget(const void *arg);
+/* Appends them as series (common/series.h). */
+void	figures_encode(struct buffer *, const struct stat_set *);
 /* A child's MSG_STATS; -1: malformed, or nobody asked. */
 int	figures_take(struct child_proc *, const struct frame *);
 /* It is dead: its counters stay. */
 void	figures_ended(struct child_proc *);
 /* Another configuration is in force: what is kept is counted by its numbers. */
 void	figures_reloaded(const struct config *from, const struct config *to);
-/* Everybody's, merged; the caller frees it.  -1: out of memory. */
-int	figures_total(struct stat_set *);
-/* The text of a label; "" where the row has none. */
-const char *figures_label(const struct stat_cell *, unsigned int which);
+
+/* metrics.c: the socket that metrics are read from; 0, or -1 after a line. */
+int	metrics_bind(void);
+/* A listener is ready: the first one serves them. */
+void	metrics_hand(struct child_proc *);
+/* Its MSG_METRICS_ASK; -1: malformed, or not its to ask. */
+int	metrics_asked(struct child_proc *, const struct frame *);
+void	metrics_close(void);
 
 /* status.c: asks every child; done gets the text, once, within STATUS_MS. */
 void	status_ask(void (*done)(const char *, size_t, void *), void *);

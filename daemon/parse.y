@@ -55,7 +55,7 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 %token	FROM GRANTS
 %token	EVERY KEEP RECORDS SEGMENT
 %token	HANDLERS HOST IN INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEY KEYS LEEWAY LIFETIME
-%token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM MINIMUM MINUTE HOUR SECOND
+%token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM METRICS MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
 %token	PLAINTEXT POOL PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
 %token	REFUSE REQUIRE REQUIRED ROLE ROWS SANDBOX SCOPE SCOPES SESSION SHARED SINK
@@ -107,6 +107,8 @@ main		: NAMESPACE word		{ set_name(&conf->namespace, $2, "namespace"); }
 		| ALLOW ORIGIN STRING		{ add_origin(conf, $3); }
 		| TRUST FORWARDED FROM list	{ once(&in_main, TRUST); add_forwarders(conf, $4); }
 		| CONTROL SOCKET STRING		{ set_path(&conf->control, $3, "control socket"); }
+		| METRICS ON word PORT integer	{ once(&in_main, METRICS); metrics_tcp(conf, $3, $5); }
+		| METRICS ON STRING		{ once(&in_main, METRICS); set_path(&conf->metrics.path, $3, "metrics on"); }
 		| PREFORK preforks
 		| LIMIT CONNECTIONS integer PER SOURCE	{ set_count(&conf->per_source, $3, PER_SOURCE_MAX, "connections per source"); }
 		| SANDBOX REQUIRE		{ once(&in_main, SANDBOX); conf->sandbox_required = 1; }
@@ -439,7 +441,7 @@ static const struct {
 	{ "leeway", LEEWAY }, { "length", LENGTH }, { "lifetime", LIFETIME },
 	{ "limit", LIMIT },
 	{ "listen", LISTEN }, { "listeners", LISTENERS },
-	{ "maximum", MAXIMUM }, { "minimum", MINIMUM }, { "minute", MINUTE },
+	{ "maximum", MAXIMUM }, { "metrics", METRICS }, { "minimum", MINIMUM }, { "minute", MINUTE },
 	{ "namespace", NAMESPACE }, { "node", NODE }, { "number", NUMBER_T },
 	{ "omit", OMIT }, { "on", ON }, { "origin", ORIGIN }, { "page", PAGE },
 	{ "param", PARAM }, { "path", PATH }, { "pattern", PATTERN },
@@ -741,7 +743,8 @@ opens_statement(int token)
 {
 	return token == TOOL || token == AUTH || token == AUDIT ||
 	    token == NAMESPACE || token == LISTEN || token == PREFORK ||
-	    token == CONTROL || token == PUBLIC || token == INCLUDE ||
+	    token == CONTROL || token == METRICS || token == PUBLIC ||
+	    token == INCLUDE ||
 	    token == REDIS;
 }
 

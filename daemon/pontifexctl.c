@@ -25,7 +25,7 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: pontifexctl [-s socket] status [-v] | reload | "
+	    "usage: pontifexctl [-s socket] status [-j | -v] | reload | "
 	    "log verbose|brief\n"
 	    "       pontifexctl [-s socket] diff [-j]\n"
 	    "       pontifexctl key add [-j] [-F keyfile] -o owner -s scope[,...] "
@@ -70,6 +70,31 @@ connect_to(const char *path, time_t seconds)
 		return -1;
 	}
 	return fd;
+}
+
+int
+ctl_fetch(const char *path, uint16_t type, uint16_t wanted, struct buffer *answer)
+{
+	struct frame f;
+	int fd, rc = -1;
+
+	if ((fd = connect_to(path, ANSWER_SECONDS)) == -1)
+		return -1;
+	buffer_init(answer, FRAME_PAYLOAD_MAX);
+	if (frame_transmit(fd, type, 1, NULL, 0, -1) == -1 ||
+	    frame_receive(fd, &f, answer) != 1 || f.fd != -1)
+		fprintf(stderr, "pontifexctl: no answer\n");
+	else if (f.type == wanted)
+		rc = 0;
+	else if (f.type == MSG_CTL_REPLY && f.length > 1)
+		fprintf(stderr, "pontifexctl: %.*s", (int)f.length - 1,
+		    (const char *)f.payload + 1);
+	else
+		fprintf(stderr, "pontifexctl: no answer to that\n");
+	if (rc == -1)
+		buffer_free(answer);
+	close(fd);
+	return rc;
 }
 
 int
@@ -137,7 +162,7 @@ int
 main(int argc, char **argv)
 {
 	const char *path = CONTROL_SOCKET;
-	int ch;
+	int ch, rc;
 
 	log_init("pontifexctl", 1, 0);
 	/* The words behind a command have options of their own. */
@@ -157,9 +182,10 @@ main(int argc, char **argv)
 		return ctl_audit(argc, argv);
 	if (strcmp(argv[0], "token") == 0)
 		return ctl_token(path, argc, argv);
-	if (strcmp(argv[0], "status") == 0 && (argc == 1 ||
-	    (argc == 2 && strcmp(argv[1], "-v") == 0)))
-		return ctl_ask(path, MSG_CTL_STATUS, NULL, 0);
+	if (strcmp(argv[0], "status") == 0) {
+		rc = ctl_status(path, argc, argv);
+		return rc == CTL_USAGE ? usage() : rc;
+	}
 	if (strcmp(argv[0], "reload") == 0 && argc == 1)
 		return ctl_ask(path, MSG_CTL_RELOAD, NULL, 0);
 	if (strcmp(argv[0], "diff") == 0)

@@ -232,11 +232,12 @@ main(int argc, char **argv)
 	if (check > 1)
 		return probe_run();
 	if (!sandbox_suffices(parent.config) || users_resolve() == -1 || folders_prepare() == -1 ||
-	    doors_prepare(parent.config) == -1)
+	    doors_prepare(parent.config) == -1 || metrics_bind() == -1)
 		return 1;
 	detach();
 	log_init("parent", parent.foreground, parent.verbose);
 	warn_not_in_force();
+	parent.started_ms = now_ms();
 	random_bytes(&parent.boot_id, sizeof(parent.boot_id));
 	if ((parent.base = event_base_new()) == NULL)
 		fatal("cannot make an event loop");
@@ -254,6 +255,7 @@ main(int argc, char **argv)
 	supervise_start();
 	loop_run(parent.base, &parent.stop, NULL, NULL);
 	control_close();
+	metrics_close();
 	lastuse_flush();
 	pipes_stop();
 	folders_release();

@@ -17,35 +17,6 @@ static void *status_arg;
 static struct buffer status_text;
 static struct event *status_timer;
 
-/* The figures, a line each; a histogram as its count and sum. */
-static void
-add_figures(void)
-{
-	struct stat_set total;
-	const struct stat_row *row;
-	const struct stat_cell *cell;
-	size_t i;
-
-	if (figures_total(&total) == -1)
-		return;
-	for (i = 0; i < total.n; i++) {
-		cell = &total.cell[i];
-		row = stat_row(cell->id);
-		if (row->kind == STAT_HISTOGRAM)
-			continue;
-		(void)buffer_printf(&status_text, "%s", row->name);
-		if (row->label[0] != LABEL_NONE)
-			(void)buffer_printf(&status_text, " %s",
-			    figures_label(cell, 0));
-		if (row->label[1] != LABEL_NONE)
-			(void)buffer_printf(&status_text, " %s",
-			    figures_label(cell, 1));
-		(void)buffer_printf(&status_text, " %llu\n",
-		    (unsigned long long)cell->value);
-	}
-	stat_set_free(&total);
-}
-
 static void
 status_finish(void)
 {
@@ -59,7 +30,6 @@ status_finish(void)
 			(void)buffer_printf(&status_text, "%s: %s\n", c->name,
 			    c->state == CHILD_READY ? "does not answer" :
 			    "is not running");
-	add_figures();
 	status_done = NULL;
 	evtimer_del(status_timer);
 	done((const char *)status_text.data, status_text.len, status_arg);
@@ -144,8 +114,6 @@ status_ask(void (*done)(const char *, size_t, void *), void *arg)
 	(void)buffer_printf(&status_text, "pontifexd: version %s, pid %d, "
 	    "configuration %s, digest %.16s\n", VERSION, (int)getpid(),
 	    parent.config->path, parent.config->digest);
-	/* Before the lines: they come in order, so they have come, too. */
-	figures_ask();
 	TAILQ_FOREACH(c, &parent.children, entry) {
 		(void)buffer_printf(&status_text, "%s: pid %d, up %llu s, "
 		    "%u deaths in a row%s\n", c->name, (int)c->pid,

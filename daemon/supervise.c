@@ -154,7 +154,7 @@ child_ready(struct child_proc *c)
 }
 
 static int
-violation(const struct child_proc *c, const struct frame *f)
+violation(struct child_proc *c, const struct frame *f)
 {
 	uint32_t number;
 	char name[32];
@@ -162,6 +162,7 @@ violation(const struct child_proc *c, const struct frame *f)
 	if (f->length != sizeof(number))
 		return -1;
 	memcpy(&number, f->payload, sizeof(number));
+	c->violations++;
 	log_warn("sandbox: %s (pid %d) tried a system call that its role may "
 	    "not make: %s", c->name, (int)c->pid, sandbox_call_name(number,
 	    name, sizeof(name)));
@@ -182,6 +183,8 @@ supervise_frame(struct channel *ch, const struct frame *f, void *arg)
 		return status_answer(c, f);
 	case MSG_STATS:
 		return figures_take(c, f);
+	case MSG_METRICS_ASK:
+		return metrics_asked(c, f);
 	case MSG_EXPLAINED:
 		return c->role == ROLE_AUTHD ? explain_answer(f) : -1;
 	case MSG_KEYS_USED:

@@ -101,6 +101,7 @@ static const struct {
 	{ SCMP_SYS(fallocate), H, ANY }, { SCMP_SYS(fchmod), H, ANY },
 	/* the audit journal's folder */
 	{ SCMP_SYS(renameat), J, ANY }, { SCMP_SYS(renameat2), J, ANY },
+	{ SCMP_SYS(fstatfs), J, ANY },
 	{ SCMP_SYS(getdents64), J, ANY }, { SCMP_SYS(flock), J, ANY },
 };
 

@@ -322,9 +322,11 @@ stats(struct buffer *b)
 	put_stat(b, STAT_REPORTS_OPEN, outbox_open());
 	cache_stats(b);
 	redis_stats(b);
-	for (i = 0; (s = source_at(i)) != NULL; i++)
+	for (i = 0; (s = source_at(i)) != NULL; i++) {
 		put_stat_of(b, STAT_SOURCE_BREAKER, i,
 		    state[s->breaker.state]);
+		s->ops->stats(s, b, i);
+	}
 }
 
 static int

@@ -30,6 +30,8 @@ struct source_ops {
 	int	(*sweep)(struct source *, uint64_t now);
 	/* Appends a status line without its newline; no secret. */
 	void	(*status)(struct source *, struct buffer *);
+	/* Puts the figures of source number i. */
+	void	(*stats)(const struct source *, struct buffer *, uint32_t i);
 };
 
 /* breaker.c: which source is asked. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "../../common/log.h"
+#include "../../common/stats.h"
 #include "pg.h"
 
 /* ---- choosing a connection --------------------------------------------- */
@@ -396,8 +397,25 @@ pg_status(struct source *s, struct buffer *b)
 	    p->nwaiting);
 }
 
+static void
+pg_stats(const struct source *s, struct buffer *b, uint32_t number)
+{
+	const struct postgres *p = s->state;
+	uint32_t i, up = 0, calls = 0;
+
+	for (i = 0; i < s->connections; i++) {
+		up += p->conns[i].state == CONN_UP;
+		calls += p->conns[i].calls;
+	}
+	put_stat_of(b, STAT_SOURCE_CONNECTIONS, number, up);
+	put_stat_of(b, STAT_SOURCE_CONNECTIONS_MAX, number, s->connections);
+	put_stat_of(b, STAT_SOURCE_IN_FLIGHT, number, calls);
+	put_stat_of(b, STAT_SOURCE_WAITING, number, p->nwaiting);
+}
+
 const struct source_ops source_postgres_ops = {
 	.prepare = pg_prepare, .start = pg_start, .run = pg_run,
 	.cancel = pg_cancel, .confine = pg_canceller_confine,
-	.turn = pg_turn, .sweep = pg_sweep, .status = pg_status
+	.turn = pg_turn, .sweep = pg_sweep, .status = pg_status,
+	.stats = pg_stats
 };

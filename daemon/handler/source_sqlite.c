@@ -21,6 +21,7 @@
 #include <sqlite3.h>
 
 #include "../../common/log.h"
+#include "../../common/stats.h"
 #include "survey.h"
 
 #define PROGRESS_STEPS	1000	/* instructions between looks at the clock */
@@ -590,7 +591,17 @@ lite_status(struct source *s, struct buffer *b)
 	    ", not open to write" : "");
 }
 
+/* One statement at a time, and nobody waits: it answers before others ask. */
+static void
+lite_stats(const struct source *s, struct buffer *b, uint32_t number)
+{
+	const struct lite *l = s->state;
+
+	put_stat_of(b, STAT_SOURCE_CONNECTIONS, number, l->read != NULL);
+	put_stat_of(b, STAT_SOURCE_CONNECTIONS_MAX, number, 1);
+}
+
 const struct source_ops source_sqlite_ops = {
 	.prepare = lite_prepare, .start = lite_start, .run = lite_run,
-	.status = lite_status
+	.status = lite_status, .stats = lite_stats
 };

@@ -55,6 +55,9 @@ respond(struct connection *c, struct reply *reply, const struct slice *parts,
 			return;
 		}
 	}
+	if (c->asked_us != 0)
+		stat_time(&listener.times, turn_us() - c->asked_us);
+	c->asked_us = 0;
 	conn_answered(c, reply->close);
 }
 

@@ -29,7 +29,7 @@ static struct event *deadline_timer;
 static uint64_t deadline_armed;		/* when it fires, 0: it does not */
 static size_t sockets;			/* open descriptors of clients */
 static size_t memory;			/* bytes of all their buffers */
-static uint64_t now_cached;
+static uint64_t now_cached;		/* microseconds */
 
 static const unsigned int periods[DEADLINE_MAX] = {
 	[DEADLINE_HEAD] = HEAD_MS, [DEADLINE_BODY] = BODY_MS,
@@ -42,11 +42,17 @@ static const unsigned int periods[DEADLINE_MAX] = {
 static void	conn_process(struct connection *);
 
 uint64_t
-turn_ms(void)
+turn_us(void)
 {
 	if (now_cached == 0)
-		now_cached = now_ms();
+		now_cached = now_us();
 	return now_cached;
+}
+
+uint64_t
+turn_ms(void)
+{
+	return turn_us() / 1000;
 }
 
 size_t

@@ -94,8 +94,8 @@ http_reply(struct buffer *b, const struct reply *reply,
 	(void)buffer_add_cstr(b, reason_phrase(reply->status));
 	(void)buffer_add(b, "\r\n", 2);
 	if (n > 0)
-		(void)buffer_add_cstr(b,
-		    "Content-Type: application/json\r\n");
+		add_field(b, "Content-Type", reply->type != NULL ?
+		    reply->type : "application/json");
 	(void)buffer_add_cstr(b, reply->public ?
 	    "Cache-Control: max-age=300\r\nAccess-Control-Allow-Origin: *\r\n"
 	    "Content-Length: " : "Cache-Control: no-store\r\nContent-Length: ");

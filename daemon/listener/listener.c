@@ -15,6 +15,7 @@
 #include "../../common/stats.h"
 #include "../../pledge/sandbox.h"
 #include "listener.h"
+#include "metrics.h"
 
 #define STATUS_LINES_MAX	512	/* bytes */
 
@@ -179,6 +180,21 @@ stats(struct buffer *b)
 	put_stat(b, STAT_REQUESTS_REFUSED, listener.refused);
 	put_stat(b, STAT_REQUESTS_UNRECORDED, listener.unrecorded);
 	put_stat(b, STAT_CONNECTIONS_DISPLACED, listener.displaced);
+	put_stat_times(b, STAT_REQUEST_TIME, 0, &listener.times);
+}
+
+static int
+take_metrics(const struct frame *f)
+{
+	int is_local;
+
+	if (get_flag(f, &is_local) == -1) {
+		close(f->fd);
+		return -1;
+	}
+	if (metrics_start(f->fd, is_local) == -1)
+		log_warn("cannot serve metrics");
+	return 0;
 }
 
 /* Another set serves: what is here is answered, and then this is over. */
@@ -187,6 +203,7 @@ leave(void)
 {
 	listener.leaving = 1;
 	accept_leave();
+	metrics_stop();
 	http_leave();
 	(void)channel_send(child.control, MSG_LEFT, 0, NULL, 0);
 }
@@ -199,10 +216,16 @@ control(const struct frame *f)
 			log_warn("cannot listen on a socket of the parent's");
 		return 0;
 	}
+	if (f->type == MSG_LISTEN_METRICS && f->fd != -1)
+		return take_metrics(f);
 	if (f->fd != -1)
 		close(f->fd);
 	if (f->type == MSG_LEAVE && f->length == 0 && !listener.leaving) {
 		leave();
+		return 0;
+	}
+	if (f->type == MSG_METRICS) {
+		metrics_come(f->payload, f->length);
 		return 0;
 	}
 	return f->type == MSG_STATUS_ASK ? send_status() : -1;
@@ -227,6 +250,7 @@ begin_stop(void)
 
 	listener.shutting_down = 1;
 	accept_stop();
+	metrics_stop();
 	http_drain();
 	drain_timer = evtimer_new(child.base, on_drain_timer, NULL);
 	if (drain_timer == NULL || evtimer_add(drain_timer, &patience) == -1)

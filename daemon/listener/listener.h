@@ -16,6 +16,7 @@
  *   route.c       a whole request -> an answer at once, or a question
  *   question.c    questions to authd, calls to handlers
  *   answer.c      decisions and results -> responses
+ *   metrics.c     the metrics socket, and metrics_text.c what it serves
  *   listener.c    the process
  *
  * Nothing here holds a secret longer than a request is in flight.
@@ -39,6 +40,7 @@
 #include "../../common/limits.h"
 #include "../../common/message.h"
 #include "../../common/outcome.h"
+#include "../../common/stats.h"
 
 /* Of one request: */
 #define HTTP_LINE_MAX		8192		/* bytes of the request line */
@@ -225,6 +227,7 @@ struct reply {
 	int		 status;
 	int		 close;
 	int		 head;		/* to HEAD: its body stays behind */
+	const char	*type;		/* of the body; NULL: JSON */
 	const char	*allow;		/* of a 405, or NULL */
 	uint32_t	 retry_after;	/* seconds, 0: none */
 	const struct limit_hit *limit;	/* of a 429, or NULL */
@@ -471,6 +474,7 @@ struct connection {
 	uint32_t		 handler;	/* index, HANDLERS_MAX: none */
 	uint32_t		 handler_instance;
 	int			 writes;	/* the tool that is called */
+	uint64_t		 asked_us;	/* when it was opened; 0: none is */
 	uint8_t			 request_id[REQUEST_ID_LEN];
 	struct mcp_request	 mcp;
 	struct refusal		 refusal;
@@ -494,11 +498,13 @@ struct listener {
 	uint64_t		 unrecorded;	/* refusals that no authd took */
 	uint64_t		 displaced;	/* connections that made room */
 	uint64_t		 overloaded_ms;	/* of the last such answer, 0: none */
+	struct stat_times	 times;		/* from question to answer */
 };
 extern struct listener listener;
 
-/* Milliseconds, read once a turn. */
+/* The monotonic clock, read once a turn. */
 uint64_t turn_ms(void);
+uint64_t turn_us(void);
 int	http_init(void);
 /* Takes ownership of an accepted socket. */
 void	conn_new(int fd, const struct sockaddr_storage *);

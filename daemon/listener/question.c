@@ -187,6 +187,7 @@ void
 question_open(struct connection *c)
 {
 	c->state = CONN_ASKING;
+	c->asked_us = turn_us();
 	if (enter(c) == -1) {
 		answer_overloaded(c, "too many questions are open");
 		return;

@@ -35,7 +35,7 @@ for n in 1 2 3; do
 		echo "$(cat "/proc/$pid/comm") $(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$pid/status")"
 	done >>"$work/rss"
 	wait "$mob"
-	note "$(tail -n 1 "$work/mob"); $(ctl status | grep -o 'connections [0-9]*.*displaced [0-9]*' | paste -sd';')"
+	note "$(tail -n 1 "$work/mob"); $(ctl status -v | grep -o 'connections [0-9]*.*displaced [0-9]*' | paste -sd';')"
 done
 median() { cut -d' ' -f"$2" "$work/$1" | sort -n | sed -n 2p; }
 errors() { awk '{ n += $3 } END { print n + 0 }' "$work/$1"; }

@@ -11,7 +11,8 @@ build="gcc libc6-dev make pkg-config bison libevent-dev libssl-dev libpq-dev lib
 	ca-certificates curl sqlite3"
 all="$build libcmocka-dev postgresql clang clang-tidy cppcheck mandoc jq nodejs npm wrk python3
 	procps binutils iproute2 python3-cryptography pgbouncer rsyslog xxd openssl
-	strace nginx-light haproxy systemd logrotate redis-server"
+	strace nginx-light haproxy systemd logrotate redis-server
+	python3-prometheus-client prometheus"
 
 name_only=no
 [ "${1:-}" = --name-missing ] && { name_only=yes; shift; }

@@ -67,12 +67,12 @@ away
 said() { grep -q 'its segment was moved' "$daemon_log"; }
 until_true 10 said
 succeeds 'idle: a segment that is taken away is said at once' said
-like 'idle: status says so' 'audit_state failed' "$(ctl status)"
+like 'idle: status says so' 'audit_state failed' "$(ctl status -v)"
 back
 served
 until_true 10 served
 succeeds 'idle: and heals' served
-like 'idle: status, too' 'audit_state ok' "$(ctl status)"
+like 'idle: status, too' 'audit_state ok' "$(ctl status -v)"
 verifies idle
 
 begin idlestop '' 'on failure stop'

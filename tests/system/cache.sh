@@ -178,7 +178,7 @@ until_true 5 fresh
 wrong=0
 for n in $(seq 9); do fresh || wrong=$((wrong + 1)); done
 is 'its death makes everything stale' 0 "$wrong"
-like 'status tells of the caches' 'cache [0-9]+ bytes, [0-9]+ hits' "$(ctl status)"
+like 'status tells of the caches' 'cache [0-9]+ bytes, [0-9]+ hits' "$(ctl status -v)"
 is 'the chain holds' 0 "$(audit_verify >/dev/null; echo $?)"
 daemon_stop
 

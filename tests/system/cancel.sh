@@ -134,7 +134,7 @@ ask_and_hang_up() { # ERA TOOL ARGUMENTS COMMAND...: when the command says so
 	until_true 20 "$@" || not_ok 'the call is under way' 'it is' "$(active)"
 	hang_up
 }
-in_flight() { [ "$(ctl status | sed -n 's/.*source pg:.*, \([0-9]*\) in flight.*/\1/p')" = "$1" ]; }
+in_flight() { [ "$(ctl status -v | sed -n 's/.*source pg:.*, \([0-9]*\) in flight.*/\1/p')" = "$1" ]; }
 records() { journal | jq -c "select(.tool_name == \"$1\" and .kind != \"intent\")"; }
 last_of() { records "$1" | tail -n 1; }
 ended() { [ "$(records "$1" | wc -l)" -ge "$2" ]; }
@@ -158,7 +158,7 @@ is 'and is told apart' 'timeout source_timeout' "$(said brief_nap)"
 
 # -- slots: more than there are connections, all given up
 for n in 1 2 3 4 5 6; do ask modern nap '{}'; done
-until_true 10 in_flight 6 || not_ok 'six are in flight' 6 "$(ctl status | grep 'source pg')"
+until_true 10 in_flight 6 || not_ok 'six are in flight' 6 "$(ctl status -v | grep 'source pg')"
 hang_up
 until_true 10 idle
 is 'six of them on two connections: all are stopped' 0 "$(active)"

@@ -63,7 +63,7 @@ openssl genpkey -algorithm ed25519 -outform DER 2>/dev/null | openssl pkey -info
 fails 'not with another key' proven "$dir/heads" "$work/other.pub"
 is 'the key is auditd'\''s alone' 600 "$(stat -c %a "$dir/audit/checkpoint.key")"
 is 'the chain holds' 0 "$(audit_verify >/dev/null; echo $?)"
-like 'status names the last one' "audit_checkpoint_seq $(points | tail -n 1 | jq .seq)" "$(ctl status)"
+like 'status names the last one' "audit_checkpoint_seq $(points | tail -n 1 | jq .seq)" "$(ctl status -v)"
 # A file that cannot be written: said, and mended by itself.
 heads=$(cat "$dir/heads" | wc -l)
 auditd=$(child_pids auditd)
@@ -83,7 +83,7 @@ like 'audit verify is content with both' 'audit verify: ok' "$("$build/pontifexc
 
 audit_words time '' '\tcheckpoint every 1000000 records\n\tcheckpoint every 300ms\n\tcheckpoint to "/nonexistent/heads"'
 like 'a file out of reach is said' 'checkpoint to /nonexistent/heads: open' "$(cat "$daemon_log")"
-like 'and in status' 'audit_checkpoint failed: /nonexistent/heads' "$(ctl status)"
+like 'and in status' 'audit_checkpoint failed: /nonexistent/heads' "$(ctl status -v)"
 calls 1
 is 'but no call fails for it' none "$(error_code)"
 one_more() { [ "$(points | wc -l)" -ge 2 ]; }

@@ -9,7 +9,7 @@
 shop "$work/shop"
 key=$(key_add -o alice -s shop:order:read -r 1000000)
 daemon_start || die 'the daemon starts' ready
-crowd() { out=$(timeout 100 python3 "$lib/crowd.py" "$port" "$key" "$1" "$build/pontifexctl" -s "$dir/run/control.sock" status); note "$1: $out"; }
+crowd() { out=$(timeout 100 python3 "$lib/crowd.py" "$port" "$key" "$1" "$build/pontifexctl" -s "$dir/run/control.sock" status -v); note "$1: $out"; }
 field() { jq ".$1" <<<"$out"; }
 served() { # CASE
 	is "$1: the caller that was there is served over the same connection" '200 200' "$(field first) $(field kept)"
@@ -22,7 +22,7 @@ crowd source
 served source
 is 'one source holds its 512 and no more' 512 "$(field left)"
 is 'the oldest made room, the newest are there' '50 0' "$(field oldest_gone) $(field newest_gone)"
-like 'the status counts them' 'displaced (8[89]|9[0-9])' "$(ctl status)"
+like 'the status counts them' 'displaced (8[89]|9[0-9])' "$(ctl status -v)"
 
 crowd all
 served all

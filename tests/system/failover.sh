@@ -101,7 +101,7 @@ asks() {
 	call "$key" where '{}'
 	jqb 'if .result.isError then .result.structuredContent.error_code else .result.structuredContent.rows[0].replica | tostring end'
 }
-breaker() { ctl status | grep -o "source $1: .*breaker [a-z-]*" | grep -o '[a-z-]*$' | sort -u; }
+breaker() { ctl status -v | grep -o "source $1: .*breaker [a-z-]*" | grep -o '[a-z-]*$' | sort -u; }
 note_to() { call "$key" order_note "{\"order_id\":1001,\"note\":\"$1\"}"; error_code; }
 
 is 'while all is well the first is asked' false "$(asks)"

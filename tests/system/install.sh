@@ -143,7 +143,7 @@ is 'a call is served' 1001 "$(jqb '.result.structuredContent.rows[0].id')"
 until_true 10 pgrep -P "$parent" -x fetcher
 house_family "$parent"
 is 'the control socket' '660 0 '"$(house_gid _pontifexd)" "$(stat -c '%a %u %g' "$house/run/pontifexd/control.sock")"
-like 'and who asks there' 'listener' "$(inside pontifexctl status 2>&1)"
+like 'and who asks there' 'listener' "$(inside pontifexctl status -v 2>&1)"
 succeeds 'rc.d: check' rcctl check
 succeeds 'rc.d: reload' rcctl reload
 succeeds 'the journal verifies' inside pontifexctl audit verify -j /var/lib/pontifexd/audit

@@ -34,7 +34,7 @@ unlike 'one that does not is not' "key $(key_id "$first") " "$(grep -a 'expires 
 later=$(key_add -o later -s shop:order:read)
 until_true 10 works "$later"
 is 'and so once a day, not whenever the file is read' 1 "$(ending_lines)"
-like 'status counts it and names the next' "expiring within 14 days 1, the next $(key_id "$ending") at" "$(ctl status)"
+like 'status counts it and names the next' "expiring within 14 days 1, the next $(key_id "$ending") at" "$(ctl status -v)"
 is 'key list marks it' expiring "$(listed "$(key_id "$ending")" .state)"
 
 # -- rotation
@@ -129,7 +129,7 @@ is 'one that is wrong gets the answer that all get' "$wanted" "$(sed 's/"request
 unlike 'no plain hash of theirs stands in the file' "$(jq -r '.[].key_hash' "$work/lite.json" | paste -sd'|')" "$(cat "$keys")"
 is 'two lines bear the mark' 2 "$(grep -c ':sha256\$[0-9a-f]\{64\}:' "$keys")"
 is 'key list shows them as legacy' 'active true' "$(listed keycarol '"\(.state) \(.legacy)"')"
-like 'status counts them' 'legacy 2' "$(ctl status)"
+like 'status counts them' 'legacy 2' "$(ctl status -v)"
 is 'the trail knows them by the new id' keycarol "$(journal | jq -r 'select(.owner_id == "carol") | .key_id' | sort -u)"
 is 'a limit of none is that of the auth block' null "$(listed keydave .per_minute)"
 before=$(sha256sum <"$keys")

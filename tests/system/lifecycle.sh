@@ -86,7 +86,7 @@ fi
 like 'and says why' '.' "$(cat "$work/second")"
 call "$key" order_lookup '{"order_id":1001}'
 is 'the first one serves on' 200 "$status"
-ctl status >"$work/status" 2>&1
+ctl status -v >"$work/status" 2>&1
 is 'the control socket still answers' 0 "$?"
 like 'log verbose is taken' '' "$(ctl log verbose 2>&1)"
 succeeds 'log brief is taken' "$build/pontifexctl" -s "$dir/run/control.sock" log brief

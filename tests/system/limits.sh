@@ -175,15 +175,15 @@ sleepers() {
 		sleeper+=("$!")
 	done
 	# Those that may not sleep long may be awake before we look.
-	[ "${3:-}" = late ] || until_true 20 asleep "$1" || not_ok 'the calls are under way' "$1 asleep" "$(ctl status)"
+	[ "${3:-}" = late ] || until_true 20 asleep "$1" || not_ok 'the calls are under way' "$1 asleep" "$(ctl status -v)"
 }
 gets_in() { call "$fast" plain '{}'; [ "$status" = 200 ]; }
 comes_back() { # NAME
 	until_true 30 gets_in
 	is "$1: the caller gets in again" 200 "$status"
 	# All of it, not one place of three.
-	until_true 30 eval 'ctl status | grep -q "calls in flight 0,"'
-	like "$1: nothing stays counted" 'calls in flight 0,' "$(ctl status | grep 'calls in flight')"
+	until_true 30 eval 'ctl status -v | grep -q "calls in flight 0,"'
+	like "$1: nothing stays counted" 'calls in flight 0,' "$(ctl status -v | grep 'calls in flight')"
 }
 sleepers 3 3
 call "$fast" plain '{}'
@@ -251,7 +251,7 @@ is 'with one call in flight, one after the other' '200 200 200 ' "$codes"
 for reason in over_rate over_tool_rate over_in_flight; do
 	number "the trail tells $reason" "$(journal_count ".outcome == \"rate_limited\" and .reason == \"$reason\"")" -ge 1
 done
-like 'so does the status' "over a caller's rate [0-9]+, a tool's [0-9]+, calls in flight [1-9]" "$(ctl status)"
+like 'so does the status' "over a caller's rate [0-9]+, a tool's [0-9]+, calls in flight [1-9]" "$(ctl status -v)"
 daemon_stop
 like 'audit verify: ok' ok "$(audit_verify | tail -n 1)"
 done_testing

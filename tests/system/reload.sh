@@ -15,7 +15,7 @@ write_conf() { printf '%s\n' "$1" >"$conf"; } # TEXT
 reload() { reload_said=$(ctl reload 2>&1); reload_status=$?; }
 tools() { legacy "$key" tools/list; jqb '[.result.tools[].name] | sort | join(" ")'; }
 pids() { child_pids "$@" | sort -n | tr '\n' ' '; }
-in_force() { ctl status | sed -n 's/.*digest \([0-9a-f]*\)$/\1/p'; }
+in_force() { ctl status -v | sed -n 's/.*digest \([0-9a-f]*\)$/\1/p'; }
 events() { journal | jq -c 'select(.event == "reload") | .detail'; }
 
 # ---- what is bad changes nothing

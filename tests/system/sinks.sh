@@ -148,12 +148,12 @@ like 'which is said' 'die.sh: ended with 0: started anew' "$(cat "$daemon_log")"
 
 # Fill what the hanging one can hold; it is told, the others go on.
 load 30 3000 >/dev/null
-hung() { ctl status | grep -q 'sink pipe-2 failed'; }
+hung() { ctl status -v | grep -q 'sink pipe-2 failed'; }
 until_true 40 hung
 succeeds 'one that hangs counts as failed' hung
 arrives 'while the others go on: TCP' "$work/rs/tcp"
 arrives 'and the program' "$work/keep/lines"
-like 'status says how far each is' 'sink syslog-1 ok, record [0-9]+, 0 bytes behind' "$(ctl status)"
+like 'status says how far each is' 'sink syslog-1 ok, record [0-9]+, 0 bytes behind' "$(ctl status -v)"
 
 # The file is rotated; the receivers go away and come back.
 mv "$dir/out/records" "$work/records.1"

@@ -16,7 +16,7 @@
 #include "../../common/compat.h"
 #include "../../common/outcome.h"
 #include "../../common/proc.h"
-#include "../../common/stats.h"
+#include "../../common/series.h"
 #include "../../common/wire.h"
 
 #define TOOLS	3
@@ -303,6 +303,106 @@ another_configuration_has_other_numbers(void **state)
 	buffer_free(&b);
 }
 
+static void
+a_percentile_is_a_fourth_too_high_at_most(void **state)
+{
+	static const unsigned int asked[] = { 1, 500, 950, 990, 1000 };
+	struct stat_times t;
+	uint64_t got, exact;
+	unsigned int i;
+
+	(void)state;
+	memset(&t, 0, sizeof(t));
+	assert_int_equal(stat_percentile(&t, 500), 0);
+	for (i = 1; i <= 10000; i++)
+		stat_time(&t, i);
+	assert_int_equal(stat_count(&t), 10000);
+	for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		exact = asked[i] * 10;
+		got = stat_percentile(&t, asked[i]);
+		if (got < exact || got > exact + exact / 4 + 1)
+			fail_msg("%u per mille: wanted about %llu, got %llu",
+			    asked[i], (unsigned long long)exact,
+			    (unsigned long long)got);
+	}
+	memset(&t, 0, sizeof(t));
+	stat_time(&t, UINT64_MAX / 2);
+	assert_int_equal(stat_percentile(&t, 990),
+	    stat_bucket_end(STAT_BUCKETS - 2));
+}
+
+static void
+a_series_survives_its_building_and_reading(void **state)
+{
+	static struct series s;
+	struct stat_cell calls = { STAT_CALLS, 1, 2, 77 };
+	struct stat_cell time[] = {
+		{ STAT_CALL_TIME, 3, 9, 5 }, { STAT_CALL_TIME, 3, STAT_SUM, 60 }
+	};
+	struct stat_times t;
+	struct buffer b;
+	struct reader r;
+	size_t cut;
+	int rc;
+
+	(void)state;
+	buffer_init(&b, 4096);
+	put_series(&b, slice_of("orders_get"), slice_of("ok"), &calls, 1);
+	put_series(&b, slice_of("x"), slice_of(""), time, 2);
+	reader_init(&r, b.data, b.len);
+	assert_int_equal(get_series(&r, &s), 1);
+	assert_int_equal(s.id, STAT_CALLS);
+	assert_true(slice_is(s.label[0], "orders_get"));
+	assert_true(slice_is(s.label[1], "ok"));
+	assert_int_equal(s.point[0].value, 77);
+	assert_int_equal(get_series(&r, &s), 1);
+	series_times(&s, &t);
+	assert_int_equal(t.count[9], 5);
+	assert_int_equal(t.sum_us, 60);
+	assert_int_equal(get_series(&r, &s), 0);
+	/* Cut anywhere it ends early or is malformed, and is never read over. */
+	for (cut = 0; cut < b.len; cut++) {
+		reader_init(&r, b.data, cut);
+		while ((rc = get_series(&r, &s)) == 1)
+			;
+		if (cut > 0 && rc == 0 && r.at != r.end)
+			fail_msg("%zu bytes: wanted -1, got 0", cut);
+	}
+	buffer_free(&b);
+}
+
+static void
+a_series_of_nonsense_is_malformed(void **state)
+{
+	static struct series s;
+	static const struct { const char *what; unsigned int id, n, bucket; }
+	    cases[] = {
+		{ "an unknown figure", STAT_MAX, 1, 0 },
+		{ "no point", STAT_CALLS, 0, 0 },
+		{ "too many points", STAT_CALLS, SERIES_POINTS_MAX + 1, 0 },
+		{ "points that do not come", STAT_CALLS, 2, 0 },
+		{ "no such bucket", STAT_CALL_TIME, 1, STAT_SUM + 1 },
+	};
+	struct buffer b;
+	struct reader r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buffer_init(&b, 64);
+		put_u16(&b, (uint16_t)cases[i].id);
+		put_string(&b, "a");
+		put_string(&b, "b");
+		put_u32(&b, cases[i].n);
+		put_u8(&b, (uint8_t)cases[i].bucket);
+		put_u64(&b, 1);
+		reader_init(&r, b.data, b.len);
+		if (get_series(&r, &s) != -1)
+			fail_msg("%s: wanted -1", cases[i].what);
+		buffer_free(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -314,6 +414,9 @@ main(void)
 		cmocka_unit_test(merging_is_by_each_rows_rule),
 		cmocka_unit_test(another_configuration_has_other_numbers),
 		cmocka_unit_test(buckets_part_all_times_in_order),
+		cmocka_unit_test(a_percentile_is_a_fourth_too_high_at_most),
+		cmocka_unit_test(a_series_survives_its_building_and_reading),
+		cmocka_unit_test(a_series_of_nonsense_is_malformed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
