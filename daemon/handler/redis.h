@@ -63,7 +63,7 @@ struct redis_script {
 };
 struct redis_ask *redis_script(struct redis_side *,
 	    const struct redis_script *, int eval, struct slice *words,
-	    size_t n, redis_done *, void *arg);
+	    size_t n, redis_done *done, void *arg);
 void	redis_script_init(struct redis_script *);
 /* Whether the answer says that the script is not known there. */
 int	redis_unknown_script(const struct reply *);

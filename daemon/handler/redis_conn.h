@@ -59,7 +59,7 @@ void	redis_conn_turn(struct redis_conn *);
  * or it has not answered too much already.
  */
 struct redis_ask *redis_ask(struct redis_conn *, const struct slice *words,
-	    size_t n, redis_done *, void *arg);
+	    size_t n, redis_done *done, void *arg);
 /* Who asked is gone; done is not called. */
 void	redis_disown(struct redis_ask *);
 /* What it answered is no answer to that. */
