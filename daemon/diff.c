@@ -136,6 +136,10 @@ WRITER(house, keys, put_text(b, c->auth.keys))
 WRITER(house, rate, put_rate_text(b, &c->auth.rate))
 WRITER(house, in_flight, put_number(b, c->auth.in_flight))
 
+WRITER(house, redis, put_secret(b, &c->redis.url))
+WRITER(house, redis_ca, put_text(b, c->redis.ca))
+WRITER(house, redis_key, put_secret(b, &c->redis.key))
+
 static void
 house_listens(struct buffer *b, const void *arg)
 {
@@ -223,6 +227,9 @@ static const struct field house_fields[] = {
 	{ "prefork handlers", house_handlers, 0 },
 	{ "limit connections", house_per_source, 0 },
 	{ "sandbox require", house_sandbox, 0 },
+	{ "redis", house_redis, 0 },
+	{ "redis ca", house_redis_ca, 0 },
+	{ "redis key", house_redis_key, 0 },
 	{ "auth keys", house_keys, OF_KEYS },
 	{ "auth rate", house_rate, 0 },
 	{ "auth calls in flight", house_in_flight, 0 },

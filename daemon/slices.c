@@ -612,7 +612,8 @@ slice_send(struct child_proc *c)
 			rc = -1;
 		break;
 	case ROLE_HANDLER:
-		rc = send_handler(c->control, c->crew->check);
+		if (c->crew != NULL)
+			rc = send_handler(c->control, c->crew->check);
 		break;
 	case ROLE_AUDITD:
 		rc = send_auditd(c->control);
