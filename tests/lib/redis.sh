@@ -90,6 +90,11 @@ figure() { # NODE NAME: of the table
 	on "$1"
 	ctl status -v | sed -n "s/^pontifexd_$2 //p"
 }
+# figure_is TEST NODE NAME OPERATOR NUMBER: the same is told again for a while.
+figure_is() {
+	if until_true 10 figure_now "${@:2}"; then ok "$1"; else not_ok "$1" "$4 $5" "$(figure "$2" "$3")"; fi
+}
+figure_now() { [ "$(figure "$1" "$2")" "$3" "$4" ]; }
 in_force() { # NODE
 	on "$1"
 	ctl status -v | grep -c 'redis [a-z]*: in force' | grep -qx "${2:-2}"

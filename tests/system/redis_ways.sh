@@ -38,8 +38,8 @@ way() {
 	call "$alice" common "{\"n\":40}"
 	is "$1: it answers" 200 "$status"
 	[ -n "$(for n in 0 3; do rcli -a 'sesame open' -n "$n" --scan --pattern 'pontifexd:{shop}:c:*'; done)" ] && ok "$1: and keeps" || not_ok "$1: and keeps" 'a value' none
-	number "$1: rates are asked for" "$(figure "$1" redis_limits_asked_total)" -ge 1
-	is "$1: every one is answered" 0 "$(figure "$1" redis_limits_unanswered_total)"
+	figure_is "$1: rates are asked for" "$1" redis_limits_asked_total -ge 1
+	figure_is "$1: every one is answered" "$1" redis_limits_unanswered_total -eq 0
 	node_down "$1"
 	unlike "$1: no secret is in the log" "sesame|p@ss|$REDIS_KEY" "$(cat "$work/$1/log")"
 	rcli -a 'sesame open' FLUSHALL >/dev/null
