@@ -100,6 +100,7 @@ put_start(struct buffer *b, const struct msg_start *m)
 	put_u32(b, m->uid);
 	put_u32(b, m->gid);
 	put_slice(b, m->chroot_dir);
+	put_slice(b, m->version);
 }
 
 int
@@ -117,6 +118,7 @@ get_start(const struct frame *f, struct msg_start *m)
 	m->uid = get_u32(&r);
 	m->gid = get_u32(&r);
 	m->chroot_dir = get_string(&r, PATH_LEN_MAX);
+	m->version = get_string(&r, NAME_LEN_MAX);
 	return wire_done(&r);
 }
 

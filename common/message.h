@@ -121,6 +121,7 @@ struct msg_start {
 	uint32_t	uid;
 	uint32_t	gid;
 	struct slice	chroot_dir;	/* empty: do not */
+	struct slice	version;	/* of the parent: the child's own, or it ends */
 };
 void	put_start(struct buffer *, const struct msg_start *);
 int	get_start(const struct frame *, struct msg_start *);

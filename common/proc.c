@@ -117,6 +117,10 @@ take_orders(enum role role)
 	child.instance = start.instance;
 	child.boot_id = start.boot_id;
 	log_init(role_name(role), start.foreground, start.verbose);
+	/* The executables were replaced: what we would say is another language. */
+	if (!slice_is(start.version, VERSION))
+		fatal("is of version %s, the daemon of %.*s: restart the daemon",
+		    VERSION, (int)start.version.len, start.version.ptr);
 	die_with_parent();
 	crypt_init();
 	drop_privileges(&start);

@@ -578,6 +578,7 @@ send_start(struct child_proc *c)
 		.drop = parent.drop, .uid = parent.uid[c->role],
 		.gid = parent.gid[c->role],
 		.chroot_dir = slice_of(chrooted ? parent.chroot_dir : NULL),
+		.version = slice_of(VERSION),
 	};
 	struct buffer *b;
 

@@ -205,6 +205,20 @@ EOF
 is 'a connection that is kept is answered once more, and closed with that' \
     'before: 200 None;after: 200 close;two: 2 1;idle: 0' "$(paste -sd';' "$work/keep")"
 
+# ---- executables of another version
+
+mkdir -p "$work/own"
+cp "$build/pontifexd" "$work/own/"
+ln -s "$(cd "$build" && pwd)/libexec" "$work/own/libexec"
+version=$(ctl status | sed -n 's/.*version \([^,]*\),.*/\1/p')
+other=$(sed 's/./9/g' <<<"$version") # as long as it was, in the executable's own text
+python3 -c 'import sys; p, a, b = sys.argv[1:]; d = open(p, "rb").read()
+assert a.encode() + b"\0" in d; open(p, "wb").write(d.replace(a.encode() + b"\0", b.encode() + b"\0"))' \
+    "$work/own/pontifexd" "$version" "$other"
+said=$(timeout 30 "$work/own/pontifexd" -nn -f "$conf" 2>&1)
+is 'children of another version than the parent do not start' 1 "$?"
+like 'and the log says what to do' "fatal: is of version $version, the daemon of $other: restart the daemon" "$said"
+
 # ---- signals, deaths, a second one
 
 n=$(events | grep -c '"to"')

@@ -41,7 +41,7 @@ static int take_##name(const struct frame *f)				\
 }
 
 PAIR(start, .role = 1, .index = 1, .instance = 2, .drop = 1,
-    .chroot_dir = S("/var/empty"))
+    .chroot_dir = S("/var/empty"), .version = S("1.0"))
 PAIR(conf_listener, .namespace = S("shop"), .path = S("/mcp"), .handlers = 2)
 PAIR(conf_name, .kind = ALLOWED_ORIGIN, .value = S("https://a.example"))
 PAIR(conf_tool_text, .name = S("t"), .definition = S("{}"))
