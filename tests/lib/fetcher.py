@@ -396,7 +396,7 @@ class Fetcher:
         theirs.close()
         self.send("MSG_START", struct.pack(
             "=BIIQ???II", ROLE["ROLE_FETCHER"], 0, 7, 99, True, True, MANY_USERS,
-            65534, 65534) + text(""))
+            65534, 65534) + text("") + text(VERSION))
         for url, jwks, ca, private in issuers:
             self.send("MSG_CONF_FETCH",
                       text(url) + text(jwks) + text(ca) + struct.pack("=?", private))

@@ -210,14 +210,14 @@ is 'a connection that is kept is answered once more, and closed with that' \
 mkdir -p "$work/own"
 cp "$build/pontifexd" "$work/own/"
 ln -s "$(cd "$build" && pwd)/libexec" "$work/own/libexec"
-version=$(ctl status | sed -n 's/.*version \([^,]*\),.*/\1/p')
+version=$(ctl status -v | sed -n 's/^pontifexd: version \([^,]*\),.*/\1/p')
 other=$(sed 's/./9/g' <<<"$version") # as long as it was, in the executable's own text
 python3 -c 'import sys; p, a, b = sys.argv[1:]; d = open(p, "rb").read()
 assert a.encode() + b"\0" in d; open(p, "wb").write(d.replace(a.encode() + b"\0", b.encode() + b"\0"))' \
     "$work/own/pontifexd" "$version" "$other"
 said=$(timeout 30 "$work/own/pontifexd" -nn -f "$conf" 2>&1)
 is 'children of another version than the parent do not start' 1 "$?"
-like 'and the log says what to do' "fatal: is of version $version, the daemon of $other: restart the daemon" "$said"
+like 'and the log says what to do' "handler.*: is of version $version, the daemon of $other: restart the daemon" "$said"
 
 # ---- signals, deaths, a second one
 
