@@ -188,7 +188,7 @@ print_refusals(const struct figures *f, const struct figures *before)
 	while ((s = figures_next(f, STAT_REFUSALS, s)) != NULL && n < 256)
 		if (s->point[0].value > 0)
 			list[n++] = s;
-	qsort(list, n, sizeof(list[0]), by_value);
+	qsort(list, n, sizeof(const struct series *), by_value);
 	printf("refusals  %llu, %llu in the last second",
 	    (unsigned long long)figures_sum(f, STAT_REFUSALS),
 	    (unsigned long long)gained(f, before, STAT_REFUSALS));
