@@ -50,6 +50,8 @@ message_name(unsigned int type)
 		[MSG_VIOLATION] = "violation", [MSG_AUTHORIZE] = "authorize",
 		[MSG_DECISION] = "decision", [MSG_CALL] = "call",
 		[MSG_RESULT] = "result", [MSG_CANCEL] = "cancel",
+		[MSG_SERVES] = "serves", [MSG_DSN] = "dsn",
+		[MSG_CREDENTIALS] = "credentials",
 		[MSG_AUDIT_DECISION] = "audit decision",
 		[MSG_AUDIT_EVENT] = "audit event",
 		[MSG_AUDIT_INTENT] = "audit intent",
@@ -454,6 +456,9 @@ put_conf_source(struct buffer *b, const struct msg_conf_source *m)
 	put_u32(b, m->connect_timeout_ms);
 	put_u32(b, m->statement_timeout_ms);
 	put_u32(b, m->pool_wait_ms);
+	put_u32(b, m->lifetime_ms);
+	put_u32(b, m->idle_ms);
+	put_bool(b, m->pooler);
 	put_slice(b, m->fallback);
 	put_bool(b, m->writes);
 	put_u32(b, m->sessions);
@@ -477,6 +482,9 @@ get_conf_source(const struct frame *f, struct msg_conf_source *m)
 	m->connect_timeout_ms = get_u32(&r);
 	m->statement_timeout_ms = get_u32(&r);
 	m->pool_wait_ms = get_u32(&r);
+	m->lifetime_ms = get_u32(&r);
+	m->idle_ms = get_u32(&r);
+	m->pooler = get_bool(&r);
 	m->fallback = get_string(&r, NAME_LEN_MAX);
 	m->writes = get_bool(&r);
 	m->sessions = get_count(&r, SESSIONS_MAX);
@@ -484,6 +492,23 @@ get_conf_source(const struct frame *f, struct msg_conf_source *m)
 		m->session[i].name = get_string(&r, NAME_LEN_MAX * 2);
 		m->session[i].value = get_string(&r, NAME_LEN_MAX * 2);
 	}
+	return wire_done(&r);
+}
+
+void
+put_dsn(struct buffer *b, const struct msg_dsn *m)
+{
+	put_u32(b, m->source);
+	put_slice(b, m->dsn);
+}
+
+int
+get_dsn(const struct frame *f, struct msg_dsn *m)
+{
+	READ(f, r);
+
+	m->source = get_count(&r, SOURCES_MAX - 1);
+	m->dsn = get_string(&r, TEXT_MAX_);
 	return wire_done(&r);
 }
 
@@ -1081,6 +1106,15 @@ get_audit_call(const struct frame *f, struct msg_audit_call *m)
 	m->truncated = get_bool(&r);
 	m->cache_hit = get_bool(&r);
 	m->intended = get_bool(&r);
+	return wire_done(&r);
+}
+
+int
+get_number(const struct frame *f, uint32_t *value)
+{
+	READ(f, r);
+
+	*value = get_u32(&r);
 	return wire_done(&r);
 }
 

@@ -62,12 +62,14 @@ enum message_type {
 	MSG_STATUS_ASK,		/* empty */
 	MSG_STATS_ASK,		/* empty */
 	MSG_EXPLAIN,		/* authd: a token, to the payload's end */
+	MSG_DSN,		/* handler: how a source is reached from now on */
 	/* child -> parent */
 	MSG_READY,		/* empty: confined, in the loop */
 	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
 	MSG_STATS,		/* cells (stats.h), answers MSG_STATS_ASK; the last word */
 	MSG_METRICS_ASK,	/* listener 0: empty, once a second at most */
 	MSG_EXPLAINED,		/* lines of text, answers MSG_EXPLAIN */
+	MSG_CREDENTIALS,	/* u32, handler: the source that refuses its own */
 	MSG_KEYS_USED,		/* authd: when which key was used last */
 	MSG_LEFT,		/* listener, empty: it accepts nothing more */
 	/* handler that was told to check: what it found, and the end of that */
@@ -86,6 +88,7 @@ enum message_type {
 	MSG_CALL,
 	MSG_RESULT,
 	MSG_CANCEL,		/* empty: nobody waits for the result any more */
+	MSG_SERVES,		/* u8, handler -> listener: whether calls would be served */
 	/* authd, handler -> auditd; the frame id is the sender's report number */
 	MSG_AUDIT_DECISION,	/* authd */
 	MSG_AUDIT_EVENT,	/* authd; the parent */
@@ -260,6 +263,9 @@ struct msg_conf_source {
 	uint32_t	connect_timeout_ms;
 	uint32_t	statement_timeout_ms;	/* 0: as long as the tool has */
 	uint32_t	pool_wait_ms;	/* for a connection; 0: as the tool has */
+	uint32_t	lifetime_ms;	/* of a connection; 0: without end */
+	uint32_t	idle_ms;	/* unused, and renewed; 0: never */
+	int		pooler;		/* in transaction mode, between us and it */
 	struct slice	fallback;	/* who stands in for it; may be empty */
 	int		writes;		/* some tool writes to it */
 	uint32_t	sessions;
@@ -270,6 +276,13 @@ struct msg_conf_source {
 };
 void	put_conf_source(struct buffer *, const struct msg_conf_source *);
 int	get_conf_source(const struct frame *, struct msg_conf_source *);
+
+struct msg_dsn {
+	uint32_t	source;		/* its number, in configuration order */
+	struct slice	dsn;		/* a secret */
+};
+void	put_dsn(struct buffer *, const struct msg_dsn *);
+int	get_dsn(const struct frame *, struct msg_dsn *);
 
 struct msg_conf_tool {
 	struct slice	name;
@@ -643,7 +656,9 @@ int	get_audit_call(const struct frame *, struct msg_audit_call *);
 
 enum ctl_status { CTL_REPLY_OK, CTL_REPLY_FAILED, CTL_REPLY_DIFFERS };
 
-/* Reads the u8 of MSG_VERBOSE and MSG_CTL_VERBOSE; -1 where it is not 0 or 1. */
+/* The u32 of MSG_CREDENTIALS; -1: malformed. */
+int	get_number(const struct frame *, uint32_t *);
+/* Reads the u8 of MSG_VERBOSE and its kin; -1 where it is not 0 or 1. */
 int	get_flag(const struct frame *, int *);
 
 #endif

@@ -326,12 +326,20 @@ check_sources(struct config *c)
 		if (s->kind == SOURCE_POSTGRES && s->dsn.origin == SECRET_UNSET)
 			config_error_at(source_file(s), s->line, "source "
 			    "\"%s\" has no dsn", s->name);
+		if (s->kind != SOURCE_POSTGRES && s->pooler)
+			config_error_at(source_file(s), s->line, "source "
+			    "\"%s\": pooler is for a postgres source",
+			    s->name);
 		if (s->connections == 0)
 			s->connections = DEFAULT_CONNECTIONS;
 		if (s->timeout_ms == 0)
 			s->timeout_ms = DEFAULT_TIMEOUT_MS;
 		if (s->connect_timeout_ms == 0)
 			s->connect_timeout_ms = DEFAULT_CONNECT_TIMEOUT_MS;
+		if (s->lifetime_ms == 0)
+			s->lifetime_ms = DEFAULT_LIFETIME_MS;
+		if (s->idle_ms == 0)
+			s->idle_ms = DEFAULT_IDLE_MS;
 		if (s->fallback != NULL)
 			check_fallback(c, s);
 	}

@@ -326,6 +326,18 @@ set_time(uint32_t *to, int64_t ms, const char *what)
 }
 
 void
+set_life(uint32_t *to, int64_t ms, const char *what)
+{
+	if (*to != 0)
+		config_error("%s is given twice", what);
+	else if (ms < LIFE_MIN || ms > LIFE_MAX)
+		config_error("%s must be %ds to %dh", what, LIFE_MIN / 1000,
+		    LIFE_MAX / 3600000);
+	else
+		*to = (uint32_t)ms;
+}
+
+void
 set_kept(uint32_t *to, int64_t ms)
 {
 	if (*to != 0)

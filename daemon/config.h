@@ -62,6 +62,9 @@ struct source_conf {
 	uint32_t		 connect_timeout_ms;
 	uint32_t		 statement_timeout_ms;	/* 0: the timeout */
 	uint32_t		 pool_wait_ms;	/* 0: the timeout */
+	uint32_t		 lifetime_ms;	/* of a connection */
+	uint32_t		 idle_ms;	/* of a connection that is not used */
+	int			 pooler;	/* transaction mode, before it */
 	char			*fallback;	/* name or NULL */
 	TAILQ_HEAD(, session_conf) sessions;
 	uint32_t		 nsessions;
@@ -235,6 +238,8 @@ struct config {
 #define DEFAULT_CONNECTIONS		4
 #define DEFAULT_TIMEOUT_MS		5000
 #define DEFAULT_CONNECT_TIMEOUT_MS	5000
+#define DEFAULT_LIFETIME_MS		(30 * 60 * 1000)	/* of a connection */
+#define DEFAULT_IDLE_MS			(10 * 60 * 1000)	/* … not used */
 
 /* parse.y: macros given by -D, before config_load(); -1: not name=value. */
 int	config_define(const char *);

@@ -17,6 +17,8 @@
 #define LIMIT_ROWS_MAX	1000000
 #define LIMIT_BYTES_MAX	(RESULT_MAX / 2)	/* rows stand twice in an answer */
 #define CALL_TIME_MAX	30000		/* ms; a listener gives up after 35 s */
+#define LIFE_MIN	1000		/* ms, of a connection */
+#define LIFE_MAX	(24 * 3600 * 1000)
 #define CACHE_TIME_MAX	(24 * 3600 * 1000)	/* ms */
 
 /*
@@ -100,6 +102,7 @@ void	 set_name(char **, char *, const char *what);
 void	 set_path(char **, char *, const char *what);
 void	 set_count(uint32_t *, int64_t, int64_t max, const char *what);
 void	 set_time(uint32_t *, int64_t ms, const char *what);
+void	 set_life(uint32_t *, int64_t ms, const char *what);
 void	 set_kept(uint32_t *, int64_t ms);	/* cache */
 int64_t	 integer_value(char *);
 struct rate rate_value(int64_t count, int64_t period_ms, int64_t burst);

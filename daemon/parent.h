@@ -26,6 +26,8 @@ enum child_state {
 	CHILD_STOPPING
 };
 
+#define RENEW_MS	1000	/* a child has a secret read again so often */
+
 struct crew;
 
 struct child_proc {
@@ -49,6 +51,7 @@ struct child_proc {
 	uint64_t	 violations;	/* calls that its sandbox refused */
 	int		 stats_due;	/* it was asked and has not answered */
 	struct stat_set	 stats;		/* what it said last */
+	uint64_t	 renewed_ms[SOURCES_MAX];	/* a handler's DSNs */
 	char		 name[24];	/* "handler 1" */
 };
 
@@ -168,6 +171,11 @@ void	pipes_change(void);
 int	slice_send(struct child_proc *);
 /* What the records of a crew name, for auditd; 0 or -1. */
 int	catalogue_send(struct channel *, const struct crew *);
+/*
+ * Reads the DSN of a source again and hands it to a handler; -1: there is no
+ * such source.
+ */
+int	slice_dsn(struct child_proc *, uint32_t number);
 /* Reads the key file and hands it to authd; 0, or -1 after a log line. */
 int	keys_send(struct child_proc *);
 

@@ -50,17 +50,17 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 }
 
 %token	ALLOW APPROVE ARGUMENTS AUDIENCE AUDIT AUTH BURST BY BYTES CA CACHE CALLS
-%token	CHECKPOINT CLAIMS CONNECT CONNECTIONS CONTINUE CONTROL CREDENTIAL
+%token	CHECKPOINT CLAIMS CONNECT CONNECTION CONNECTIONS CONTINUE CONTROL CREDENTIAL
 %token	DEFAULT DESCRIPTION DSN ENV EXAMPLES FAILURE FALLBACK TFILE FLIGHT FORWARDED
 %token	FROM GRANTS
 %token	EVERY KEEP RECORDS SEGMENT
-%token	HANDLERS HOST IN INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEY KEYS LEEWAY LIFETIME
+%token	HANDLERS HOST IDLE IN INCLUDE INVALIDATES ISSUER JOURNAL JWKS KEY KEYS LEEWAY LIFETIME
 %token	LENGTH LIMIT LISTEN LISTENERS MAXIMUM METRICS MINIMUM MINUTE HOUR SECOND
 %token	NAMESPACE NODE OMIT ON ORIGIN PAGE PARAM PATH PATTERN PER PIPE
-%token	PLAINTEXT POOL PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
+%token	PLAINTEXT POOL POOLER PORT POSTGRES PREFORK PRIVATE PUBLIC RATE REDACT REDIS
 %token	REFUSE REQUIRE REQUIRED ROLE ROWS SANDBOX SCOPE SCOPES SESSION SHARED SINK
 %token	SOCKET SOURCE SQL SQLITE STATEMENT STOP SYSLOG TIMEOUT TITLE TO TOOL
-%token	TRUST TTRUE TFALSE TYP URL USER WAIT WRITES
+%token	TRANSACTION TRUST TTRUE TFALSE TYP URL USER WAIT WRITES
 %token	BOOLEAN DATE ENUM INTEGER_T NUMBER_T STRING_T TIMESTAMP UUID
 %token	<string> STRING WORD NAME DECIMAL INTEGER
 %token	<number> DURATION SIZE
@@ -259,6 +259,9 @@ source_line	: /* empty */
 		| CONNECT TIMEOUT DURATION	{ set_time(&source->connect_timeout_ms, $3, "connect timeout"); }
 		| STATEMENT TIMEOUT DURATION	{ set_time(&source->statement_timeout_ms, $3, "statement timeout"); }
 		| POOL WAIT DURATION		{ set_time(&source->pool_wait_ms, $3, "pool wait"); }
+		| CONNECTION LIFETIME DURATION	{ set_life(&source->lifetime_ms, $3, "connection lifetime"); }
+		| CONNECTION IDLE DURATION	{ set_life(&source->idle_ms, $3, "connection idle"); }
+		| POOLER TRANSACTION		{ once(&in_source, POOLER); source->pooler = 1; }
 		| FALLBACK NAME			{ set_name(&source->fallback, $2, "fallback"); }
 		| SESSION STRING WORD		{ add_session(source, $2, $3); }
 		| error
@@ -426,14 +429,14 @@ static const struct {
 	{ "boolean", BOOLEAN }, { "burst", BURST }, { "by", BY },
 	{ "bytes", BYTES }, { "ca", CA }, { "cache", CACHE }, { "calls", CALLS }, { "checkpoint", CHECKPOINT },
 	{ "claims", CLAIMS }, { "connect", CONNECT },
-	{ "connections", CONNECTIONS }, { "continue", CONTINUE },
+	{ "connection", CONNECTION }, { "connections", CONNECTIONS }, { "continue", CONTINUE },
 	{ "control", CONTROL }, { "credential", CREDENTIAL }, { "date", DATE },
 	{ "default", DEFAULT }, { "description", DESCRIPTION }, { "dsn", DSN },
 	{ "enum", ENUM }, { "env", ENV }, { "every", EVERY },
 	{ "examples", EXAMPLES },
 	{ "failure", FAILURE }, { "fallback", FALLBACK }, { "false", TFALSE },
 	{ "file", TFILE }, { "flight", FLIGHT }, { "forwarded", FORWARDED }, { "from", FROM }, { "grants", GRANTS },
-	{ "handlers", HANDLERS }, { "host", HOST }, { "hour", HOUR },
+	{ "handlers", HANDLERS }, { "host", HOST }, { "hour", HOUR }, { "idle", IDLE },
 	{ "in", IN }, { "include", INCLUDE }, { "integer", INTEGER_T },
 	{ "invalidates", INVALIDATES }, { "issuer", ISSUER },
 	{ "journal", JOURNAL }, { "jwks", JWKS }, { "keep", KEEP },
@@ -446,7 +449,7 @@ static const struct {
 	{ "omit", OMIT }, { "on", ON }, { "origin", ORIGIN }, { "page", PAGE },
 	{ "param", PARAM }, { "path", PATH }, { "pattern", PATTERN },
 	{ "per", PER }, { "pipe", PIPE }, { "plaintext", PLAINTEXT },
-	{ "pool", POOL }, { "port", PORT }, { "postgres", POSTGRES },
+	{ "pool", POOL }, { "pooler", POOLER }, { "port", PORT }, { "postgres", POSTGRES },
 	{ "prefork", PREFORK }, { "private", PRIVATE }, { "public", PUBLIC },
 	{ "rate", RATE }, { "records", RECORDS }, { "redact", REDACT }, { "redis", REDIS },
 	{ "refuse", REFUSE }, { "require", REQUIRE }, { "required", REQUIRED }, { "role", ROLE },
@@ -456,7 +459,7 @@ static const struct {
 	{ "sql", SQL }, { "sqlite", SQLITE }, { "statement", STATEMENT },
 	{ "stop", STOP }, { "string", STRING_T }, { "syslog", SYSLOG },
 	{ "timeout", TIMEOUT }, { "timestamp", TIMESTAMP }, { "title", TITLE },
-	{ "to", TO }, { "tool", TOOL }, { "true", TTRUE }, { "trust", TRUST },
+	{ "to", TO }, { "tool", TOOL }, { "transaction", TRANSACTION }, { "true", TTRUE }, { "trust", TRUST },
 	{ "typ", TYP },
 	{ "url", URL }, { "user", USER }, { "uuid", UUID }, { "wait", WAIT },
 	{ "writes", WRITES },

@@ -268,6 +268,9 @@ send_source(struct channel *ch, const struct source_conf *s)
 	m.connect_timeout_ms = s->connect_timeout_ms;
 	m.statement_timeout_ms = s->statement_timeout_ms;
 	m.pool_wait_ms = s->pool_wait_ms;
+	m.lifetime_ms = s->lifetime_ms;
+	m.idle_ms = s->idle_ms;
+	m.pooler = s->pooler;
 	m.fallback = slice_of(s->fallback);
 	m.writes = s->writes;
 	TAILQ_FOREACH(session, &s->sessions, entry) {
@@ -291,6 +294,34 @@ send_source(struct channel *ch, const struct source_conf *s)
 	if (secret != NULL)
 		freezero(secret, len);
 	return rc;
+}
+
+int
+slice_dsn(struct child_proc *handler, uint32_t number)
+{
+	const struct source_conf *s;
+	struct msg_dsn m = { .source = number };
+	struct buffer *b;
+	uint32_t i = 0;
+	char *secret;
+	size_t len = 0;
+
+	TAILQ_FOREACH(s, &handler->crew->config->sources, entry)
+		if (i++ == number)
+			break;
+	if (s == NULL || s->kind != SOURCE_POSTGRES)
+		return -1;
+	/* The parent said why it cannot be read; what is known goes on. */
+	if ((secret = secret_read(&s->dsn, &len)) == NULL)
+		return 0;
+	m.dsn.ptr = secret;
+	m.dsn.len = len;
+	if ((b = channel_begin(handler->control, MSG_DSN, 0)) != NULL) {
+		put_dsn(b, &m);
+		(void)channel_commit(handler->control);
+	}
+	freezero(secret, len);
+	return 0;
 }
 
 static int

@@ -153,6 +153,27 @@ child_ready(struct child_proc *c)
 	reload_child_ready(c);
 }
 
+/*
+ * A database refuses what a handler has: the secret may be another by now.
+ * The handler gets what it would get at a start, and not oftener than that.
+ */
+static int
+renew_dsn(struct child_proc *c, const struct frame *f)
+{
+	uint64_t now = now_ms();
+	uint32_t number;
+
+	if (c->role != ROLE_HANDLER || get_number(f, &number) == -1 ||
+	    number >= c->crew->config->nsources)
+		return -1;
+	if (c->state != CHILD_READY ||
+	    (c->renewed_ms[number] != 0 &&
+	    now - c->renewed_ms[number] < RENEW_MS))
+		return 0;
+	c->renewed_ms[number] = now;
+	return slice_dsn(c, number);
+}
+
 static int
 violation(struct child_proc *c, const struct frame *f)
 {
@@ -191,6 +212,8 @@ supervise_frame(struct channel *ch, const struct frame *f, void *arg)
 		return c->role == ROLE_AUTHD ? lastuse_told(f) : -1;
 	case MSG_PEER:
 		return peer_gone(c, f);
+	case MSG_CREDENTIALS:
+		return renew_dsn(c, f);
 	case MSG_AUDIT_ACK:
 	case MSG_AUDIT_NACK:
 		return c->role == ROLE_AUDITD ? events_acked(f) : -1;

@@ -30,6 +30,8 @@ open_breaker(struct source *s, uint64_t now)
 	}
 	b->state = BREAKER_OPEN;
 	b->until_ms = now + b->pause_ms;
+	if (s->ops != NULL && s->ops->doubt != NULL)
+		s->ops->doubt(s);
 }
 
 /* Whether a call may be given to it now; takes the place of the one probe. */
@@ -143,6 +145,16 @@ source_back(struct source *s)
 	source_alive(s);
 	if (s->breaker.state == BREAKER_OPEN)
 		s->breaker.until_ms = 0;
+}
+
+int
+source_is_up(struct source *s)
+{
+	const struct breaker *b = &s->breaker;
+
+	/* One that may be tried is: else nobody would be sent to try it. */
+	return (b->state == BREAKER_CLOSED || (b->state == BREAKER_OPEN &&
+	    now_ms() >= b->until_ms)) && s->ops->up(s);
 }
 
 const char *

@@ -23,6 +23,7 @@
 
 #define STATUS_MAX	2048		/* bytes of status lines */
 #define COMPLAIN_MS	1000		/* between lines about bad tickets */
+#define LOOK_MS		1000		/* while nothing is served: is it again? */
 
 struct key {
 	uint32_t		generation;	/* 0: there is none */
@@ -37,6 +38,8 @@ static struct json body_json;
 static struct sandbox_needs needs;
 static int stopping;
 static uint64_t bad_tickets;
+static int serves;			/* as the listeners were told */
+static struct event *look_timer;
 
 /* ---- tickets ----------------------------------------------------------- */
 
@@ -158,6 +161,61 @@ on_call(struct channel *ch, uint64_t question, const struct msg_call *m)
 	return 0;
 }
 
+/* ---- whether calls would be served ------------------------------------- */
+
+/*
+ * Where one source can be asked some calls are: it is for those who watch to
+ * take a node out of service, and for each call to say what it lacks.
+ */
+static int
+would_serve(void)
+{
+	struct source *s;
+	uint32_t i;
+
+	if (auditd == NULL || outbox_stuck() || stopping)
+		return 0;
+	for (i = 0; (s = source_at(i)) != NULL; i++)
+		if (source_is_up(s))
+			return 1;
+	return 0;
+}
+
+static void
+tell_listener(struct channel *ch)
+{
+	uint8_t flag = serves != 0;
+
+	(void)channel_send(ch, MSG_SERVES, 0, &flag, sizeof(flag));
+}
+
+/* On a change only. */
+static void
+look_whether_served(void)
+{
+	static const struct timeval soon = { LOOK_MS / 1000, 0 };
+	uint32_t i;
+	int now = would_serve();
+
+	/* A file may appear without an event. */
+	if (!now && !evtimer_pending(look_timer, NULL))
+		(void)evtimer_add(look_timer, &soon);
+	if (now == serves)
+		return;
+	serves = now;
+	for (i = 0; i < LISTENERS_MAX; i++)
+		if (listeners[i] != NULL)
+			tell_listener(listeners[i]);
+}
+
+static void
+on_look(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;	/* the turn that follows looks */
+}
+
 /* ---- peers ------------------------------------------------------------- */
 
 static int
@@ -225,6 +283,8 @@ meet_listener(struct channel **slot, uint32_t index, int fd)
 	(void)snprintf(name, sizeof(name), "listener %u", index);
 	if ((*slot = channel_new(child.base, fd, name, 0, &ops, slot)) == NULL)
 		close(fd);
+	else
+		tell_listener(*slot);
 }
 
 static void
@@ -330,11 +390,26 @@ stats(struct buffer *b)
 }
 
 static int
+new_dsn(const struct frame *f)
+{
+	struct source *s;
+	struct msg_dsn m;
+
+	if (get_dsn(f, &m) == -1 || (s = source_at(m.source)) == NULL ||
+	    s->ops->renew == NULL)
+		return -1;
+	s->ops->renew(s, m.dsn);
+	return 0;
+}
+
+static int
 control(const struct frame *f)
 {
 	switch (f->type) {
 	case MSG_TICKET_KEY:
 		return set_key(f);
+	case MSG_DSN:
+		return new_dsn(f);
 	case MSG_STATUS_ASK:
 		return send_status(f->id);
 	default:
@@ -356,6 +431,8 @@ prepare(void)
 	json_init(&body_json);
 	sandbox_needs_init(&needs);
 	calls_init(child.base);
+	if ((look_timer = evtimer_new(child.base, on_look, NULL)) == NULL)
+		return -1;
 	if (tools_complete() == -1 || survey_prepare() == -1 ||
 	    redis_prepare(&needs, tools_cached()) == -1)
 		return -1;
@@ -401,6 +478,7 @@ turn(void)
 		if (s->ops->turn != NULL)
 			s->ops->turn(s);
 	redis_turn();
+	look_whether_served();
 	if (stopping && calls_active() == 0 && outbox_open() == 0)
 		child.stop = 1;
 }

@@ -4,8 +4,8 @@
  * What the files of the Postgres source offer each other: pg_dsn.c how to
  * reach the server, pg_conn.c the life of one connection, pg_send.c what is
  * asked on it, pg_result.c what comes back, pg_value.c one value as JSON,
- * pg_cancel.c how a statement is stopped, source_postgres.c which connection
- * serves which call.
+ * pg_cancel.c how a statement is stopped, pg_age.c when a connection is
+ * renewed, source_postgres.c which connection serves which call.
  */
 
 #ifndef HANDLER_PG_H
@@ -19,6 +19,7 @@
 #define DEPTH_MAX	64	/* calls in flight on one connection */
 #define WAITING_MAX	1024	/* calls that wait for a connection */
 #define GRACE_MS	500	/* over a timeout, for the server's own */
+#define SPREAD_MS	20	/* before a first attempt, for each that is down */
 #define BACKOFF_MIN_MS	100
 #define BACKOFF_MAX_MS	5000
 #define STEADY_MS	1000	/* up so long: its loss is no failed attempt */
@@ -97,6 +98,10 @@ struct conn {
 	PGcancel	*cancel;	/* the thread has it; NULL: none */
 	uint64_t	 cancel_ms;	/* when it was sent */
 	uint64_t	 calm_ms;	/* not before is another */
+	int		 wanted;	/* 0: it ends, or has, or is no more to be */
+	struct conn	*replaces;	/* whose place it takes once it is up */
+	uint64_t	 end_ms;	/* it is renewed then; 0: never */
+	uint32_t	 idle_ms;	/* or when it was not used so long */
 	int		 lost;		/* to be dropped at the turn's end */
 	const char	*why;		/* static text; NULL: ask libpq */
 };
@@ -105,8 +110,9 @@ struct canceller;
 
 struct postgres {
 	struct conn		*conns;
-	uint32_t		 nconns;
+	uint32_t		 nconns;	/* one more than are wanted */
 	char			*options;	/* for the server */
+	const char		*attributes;	/* static; NULL: as the DSN says */
 	struct canceller	*canceller;
 	TAILQ_HEAD(, call)	 waiting;
 	uint32_t		 nwaiting;
@@ -117,10 +123,21 @@ struct postgres {
 /* pg_dsn.c */
 int	pg_dsn_needs(struct source *, struct sandbox_needs *);
 PGconn	*pg_dsn_connect(struct source *);
+/* Why an attempt failed: the server refuses the credentials. */
+int	pg_dsn_is_refused(const char *error);
+/* Asks the parent for the DSN as it is now. */
+void	pg_dsn_ask(struct source *);
+/* What the parent says; only what names the same place is taken. */
+void	pg_dsn_renew(struct source *, struct slice dsn);
 
 /* pg_conn.c */
 int	pg_conn_init(struct conn *, struct source *);
 void	pg_connect(struct conn *);
+void	pg_conn_arm(struct conn *, uint32_t ms);
+/* Ends it without a word: nothing is under way on it. */
+void	pg_conn_end(struct conn *);
+/* Those that are down try again, soon. */
+void	pg_conn_retry(struct conn *);
 /* Marks it: it is dropped at the end of the turn, its calls end or move. */
 void	pg_give_up(struct conn *, const char *why);
 /* Drops it where it is marked. */
@@ -150,6 +167,8 @@ Oid	pg_bind_type(const struct tool *, uint32_t bind);
 /* Has it described without types; before pg_send_prepare(). */
 int	pg_send_guess(struct conn *, const struct tool *);
 int	pg_send_call(struct conn *, struct call *);
+/* Whether calls to the tool are transactions of their own. */
+int	pg_is_transaction(const struct source *, const struct tool *);
 
 /* pg_result.c */
 void	pg_process(struct conn *);
@@ -165,6 +184,16 @@ void	pg_survey_down(struct source *, const char *why);
 
 /* pg_value.c */
 void	pg_add_value(struct buffer *, const PGresult *, int row, int column);
+
+/* pg_age.c */
+/* It is up. */
+void	pg_age_begin(struct conn *);
+/* Its timer fired: renews it where it is due. */
+void	pg_age_look(struct conn *);
+/* It is lost: it may have been to take a place, or to leave one. */
+void	pg_age_lost(struct conn *);
+/* Another has its place and its last call is done. */
+int	pg_age_is_over(const struct conn *);
 
 /* pg_cancel.c */
 int	pg_canceller_init(struct source *);

@@ -13,6 +13,28 @@
 #include "pg.h"
 #include "survey.h"
 
+#define WHY_MAX	512	/* bytes of the reason of a failure */
+
+/* What the server says of its own source is not for the log. */
+static void
+without_location(char *to, size_t size, const char *error)
+{
+	static const char location[] = "\nLOCATION:";
+	const char *at;
+	size_t n;
+
+	for (to[0] = '\0'; (at = strstr(error, location)) != NULL;
+	    error = at + strcspn(at, "\n")) {
+		n = strlen(to);
+		if (n + (size_t)(at - error) + 1 > size)
+			break;
+		memcpy(to + n, error, (size_t)(at - error));
+		to[n + (size_t)(at - error)] = '\0';
+		at++;
+	}
+	(void)strlcat(to, error, size);
+}
+
 void
 pg_say(const struct conn *cn, const char *what, const char *error)
 {
@@ -27,8 +49,8 @@ pg_say(const struct conn *cn, const char *what, const char *error)
 	log_warn("source %s: %s: %s", cn->source->name, what, safe);
 }
 
-static void
-arm_timer(struct conn *cn, uint32_t ms)
+void
+pg_conn_arm(struct conn *cn, uint32_t ms)
 {
 	struct timeval tv = { (time_t)(ms / 1000),
 	    (suseconds_t)(ms % 1000 * 1000) };
@@ -48,6 +70,18 @@ drop_events(struct conn *cn)
 
 /* ---- losing one -------------------------------------------------------- */
 
+/* The more are lost, the more handlers and nodes lose theirs, too. */
+static uint32_t
+count_down(const struct source *s)
+{
+	const struct postgres *p = s->state;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < p->nconns; i++)
+		n += p->conns[i].wanted && p->conns[i].state == CONN_DOWN;
+	return n;
+}
+
 static void
 schedule_connect(struct conn *cn)
 {
@@ -55,14 +89,15 @@ schedule_connect(struct conn *cn)
 	if (!cn->failed) {
 		/* It was good: try at once, not all in the same instant. */
 		cn->backoff_ms = 0;
-		arm_timer(cn, arc4random_uniform(20));
+		pg_conn_arm(cn, arc4random_uniform(SPREAD_MS *
+		    (1 + count_down(cn->source))));
 		return;
 	}
 	cn->backoff_ms = cn->backoff_ms == 0 ? BACKOFF_MIN_MS :
 	    cn->backoff_ms * 2;
 	if (cn->backoff_ms > BACKOFF_MAX_MS)
 		cn->backoff_ms = BACKOFF_MAX_MS;
-	arm_timer(cn, cn->backoff_ms / 2 +
+	pg_conn_arm(cn, cn->backoff_ms / 2 +
 	    arc4random_uniform(cn->backoff_ms / 2 + 1));
 }
 
@@ -126,18 +161,28 @@ conn_lost(struct conn *cn)
 	struct source *s = cn->source;
 	struct call *lost[DEPTH_MAX];
 	const char *why = cn->why;
+	char text[WHY_MAX];
 	uint32_t n, i;
 
 	if (why == NULL)
 		why = cn->pg == NULL ? "out of memory" :
 		    PQerrorMessage(cn->pg);
+	without_location(text, sizeof(text), why);
+	why = text;
 	if (cn->state == CONN_UP || cn->state == CONN_PREPARING)
 		pg_say(cn, "connection lost", why);
-	else if (!cn->failed)
+	else if (!cn->failed && !pg_dsn_is_refused(why))
 		pg_say(cn, "cannot connect", why);
 	cn->failed = cn->state != CONN_UP || now_ms() - cn->up_ms < STEADY_MS;
 	if (cn->failed)
 		pg_survey_down(s, why);
+	if (cn->state == CONN_CONNECTING && pg_dsn_is_refused(why)) {
+		/* Told once, whatever went before it. */
+		if (!s->refused)
+			pg_say(cn, "credentials refused", why);
+		s->refused = 1;
+		pg_dsn_ask(s);
+	}
 	cn->lost = 0;
 	cn->why = NULL;
 	drop_events(cn);
@@ -146,7 +191,11 @@ conn_lost(struct conn *cn)
 	cn->pg = NULL;
 	cn->calls = cn->writes = cn->preparing = 0;
 	cn->cancelling = 0;
-	schedule_connect(cn);
+	pg_age_lost(cn);
+	cn->state = CONN_DOWN;
+	evtimer_del(cn->timer);
+	if (cn->wanted)
+		schedule_connect(cn);
 	for (i = 0; i < n; i++)
 		call_lost(s, lost[i]);
 	pg_dispatch(s);
@@ -168,6 +217,25 @@ pg_conn_drop(struct conn *cn)
 {
 	if (cn->lost)
 		conn_lost(cn);
+}
+
+void
+pg_conn_end(struct conn *cn)
+{
+	evtimer_del(cn->timer);
+	drop_events(cn);
+	PQfinish(cn->pg);
+	cn->pg = NULL;
+	cn->state = CONN_DOWN;
+}
+
+void
+pg_conn_retry(struct conn *cn)
+{
+	if (cn->state != CONN_DOWN || !cn->wanted)
+		return;
+	cn->backoff_ms = 0;
+	pg_conn_arm(cn, arc4random_uniform(SPREAD_MS));
 }
 
 /* ---- serving ----------------------------------------------------------- */
@@ -229,9 +297,11 @@ pg_conn_prepared(struct conn *cn)
 	cn->up_ms = now_ms();
 	cn->failed = 0;
 	cn->backoff_ms = 0;
+	cn->source->refused = 0;
 	source_back(cn->source);
 	survey_up(cn->source);
 	log_debug("source %s: connected", cn->source->name);
+	pg_age_begin(cn);
 }
 
 /* ---- making one -------------------------------------------------------- */
@@ -258,7 +328,8 @@ conn_prepare(struct conn *cn)
 		fatal("out of memory");
 	cn->state = CONN_PREPARING;
 	cn->need_sync = 0;
-	cn->timeout_ms = s->timeout_ms;
+	cn->timeout_ms = s->pooler ? -1 : (int64_t)s->timeout_ms;
+	(void)PQsetErrorVerbosity(cn->pg, PQERRORS_DEFAULT);
 	memset(cn->statement, 0, s->ntools * sizeof(*cn->statement));
 	(void)PQsetNoticeReceiver(cn->pg, on_notice, NULL);
 	if (PQsetnonblocking(cn->pg, 1) != 0 ||
@@ -327,7 +398,7 @@ pg_connect(struct conn *cn)
 		pg_give_up(cn, NULL);
 		return;
 	}
-	arm_timer(cn, s->connect_timeout_ms);
+	pg_conn_arm(cn, s->connect_timeout_ms);
 	await(cn, EV_WRITE);
 }
 
@@ -342,7 +413,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (cn->state == CONN_DOWN)
 		pg_connect(cn);
-	else if (cn->state != CONN_UP)
+	else if (cn->state == CONN_UP)
+		pg_age_look(cn);
+	else
 		pg_give_up(cn, "no connection within the connect timeout");
 }
 

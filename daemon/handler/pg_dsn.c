@@ -18,6 +18,7 @@
 #define SOCKET_DIR	"/var/run/postgresql"
 #define PORT_DEFAULT	5432
 #define OPTIONS_MAX	(8 * 1024)	/* bytes of the DSN's own options */
+#define ASK_MS		1000	/* between questions for another DSN */
 
 extern char **environ;
 
@@ -149,6 +150,13 @@ make_options(struct source *s, const char *own)
 	struct postgres *p = s->state;
 	struct buffer b;
 
+	/* A session of the server is not ours: each transaction says it all. */
+	if (s->pooler) {
+		if (own != NULL)
+			log_warn("source %s: its dsn has options, which a "
+			    "pooler refuses unless told otherwise", s->name);
+		return 0;
+	}
 	buffer_init(&b, OPTIONS_MAX);
 	(void)buffer_printf(&b, "%s -c default_transaction_read_only=on "
 	    "-c statement_timeout=%u", own == NULL ? "" : own, s->timeout_ms);
@@ -157,6 +165,20 @@ make_options(struct source *s, const char *own)
 		return -1;
 	p->options = (char *)b.data;
 	return 0;
+}
+
+/*
+ * libpq takes a session for read-only where its default is, which ours always
+ * is: what is meant is whether the server is a standby.
+ */
+static const char *
+attributes(const struct source *s, const char *own)
+{
+	if (s->pooler || own == NULL)
+		return NULL;
+	if (strcmp(own, "read-write") == 0)
+		return "primary";
+	return strcmp(own, "read-only") == 0 ? "standby" : NULL;
 }
 
 int
@@ -187,8 +209,105 @@ pg_dsn_needs(struct source *s, struct sandbox_needs *needs)
 		rc = file_needs(options, needs);
 	if (rc == 0)
 		rc = make_options(s, value_of(options, "options"));
+	((struct postgres *)s->state)->attributes = attributes(s,
+	    value_of(options, "target_session_attrs"));
 	PQconninfoFree(options);
 	return rc;
+}
+
+/* ---- the credentials change -------------------------------------------- */
+
+int
+pg_dsn_is_refused(const char *error)
+{
+	/* PgBouncer has one state for all that it does not like. */
+	static const char *const words[] = { " 28P01: ", " 28000: ",
+	    " 08P01: password authentication failed",
+	    "FATAL:  password authentication failed" };
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(error, words[i]) != NULL)
+			return 1;
+	return 0;
+}
+
+void
+pg_dsn_ask(struct source *s)
+{
+	uint64_t now = now_ms();
+
+	if (child.control == NULL ||
+	    (s->asked_ms != 0 && now - s->asked_ms < ASK_MS))
+		return;
+	s->asked_ms = now;
+	(void)channel_send(child.control, MSG_CREDENTIALS, 0, &s->number,
+	    sizeof(s->number));
+}
+
+static int
+same(const PQconninfoOption *a, const PQconninfoOption *b, const char *keyword)
+{
+	const char *x = value_of(a, keyword), *y = value_of(b, keyword);
+
+	return x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
+}
+
+/* Whether the sandbox knows where it leads; takes it where it does. */
+static int
+take_dsn(struct source *s, const char *dsn)
+{
+	static const char *const places[] = { "host", "hostaddr", "port",
+	    "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir" };
+	struct postgres *p = s->state;
+	PQconninfoOption *old, *new = NULL;
+	char *options = p->options;
+	size_t i;
+	int ok;
+
+	old = PQconninfoParse(s->target, NULL);
+	new = PQconninfoParse(dsn, NULL);
+	ok = old != NULL && new != NULL;
+	for (i = 0; ok && i < sizeof(places) / sizeof(places[0]); i++)
+		ok = same(old, new, places[i]);
+	if (!ok) {
+		log_warn("source %s: its dsn cannot be read, or names another "
+		    "host, port or file than at the start, which the sandbox "
+		    "does not know: restart for that", s->name);
+	} else {
+		p->options = NULL;
+		if ((ok = make_options(s, value_of(new, "options")) == 0)) {
+			free(options);
+			p->attributes = attributes(s,
+			    value_of(new, "target_session_attrs"));
+		} else {
+			p->options = options;
+		}
+	}
+	PQconninfoFree(old);
+	PQconninfoFree(new);
+	return ok;
+}
+
+void
+pg_dsn_renew(struct source *s, struct slice dsn)
+{
+	struct postgres *p = s->state;
+	char *target = slice_dup(dsn);
+	uint32_t i;
+
+	if (target == NULL)
+		return;
+	if (strcmp(target, s->target) == 0 || !take_dsn(s, target)) {
+		freezero(target, dsn.len + 1);
+		return;
+	}
+	log_info("source %s: its dsn was read again", s->name);
+	freezero(s->target, strlen(s->target) + 1);
+	s->target = target;
+	/* What is up goes on with what it has. */
+	for (i = 0; i < p->nconns; i++)
+		pg_conn_retry(&p->conns[i]);
 }
 
 /* What stands before the DSN it may say otherwise, what follows it may not. */
@@ -198,9 +317,15 @@ pg_dsn_connect(struct source *s)
 	const struct postgres *p = s->state;
 	const char *names[] = { "sslcert", "sslkey", "sslrootcert", "dbname",
 	    "options", "application_name", "passfile", "client_encoding",
-	    "gssencmode", NULL };
+	    "gssencmode", "target_session_attrs", NULL };
 	const char *values[] = { NOWHERE, NOWHERE, NOWHERE, s->target,
-	    p->options, "pontifexd", NOWHERE, "UTF8", "disable", NULL };
+	    p->options, "pontifexd", NOWHERE, "UTF8", "disable",
+	    p->attributes, NULL };
 
-	return PQconnectStartParams(names, values, 1);
+	PGconn *pg = PQconnectStartParams(names, values, 1);
+
+	/* Why it fails is told by a state, which libpq has in no other place. */
+	if (pg != NULL)
+		(void)PQsetErrorVerbosity(pg, PQERRORS_VERBOSE);
+	return pg;
 }

@@ -208,20 +208,28 @@ refuse_statement(struct conn *cn, const struct tool *t, const char *why)
 	    cn->source->name, t->name, why);
 }
 
-static void
-described(struct conn *cn, const struct tool *t, const PGresult *res)
+static int
+columns_differ(const PGresult *res)
 {
 	int i, j, n = PQnfields(res);
 
 	for (i = 0; i < n; i++)
 		for (j = i + 1; j < n; j++)
-			if (strcmp(PQfname(res, i), PQfname(res, j)) == 0) {
-				refuse_statement(cn, t,
-				    "two of its columns have one name");
-				pg_survey_refused(cn, t,
-				    "two of its columns have one name");
-				return;
-			}
+			if (strcmp(PQfname(res, i), PQfname(res, j)) == 0)
+				return 0;
+	return 1;
+}
+
+static void
+described(struct conn *cn, const struct tool *t, const PGresult *res)
+{
+	static const char twins[] = "two of its columns have one name";
+
+	if (!columns_differ(res)) {
+		refuse_statement(cn, t, twins);
+		pg_survey_refused(cn, t, twins);
+		return;
+	}
 	pg_survey_described(cn, t, res);
 	pg_statement_of(cn, t)->state = STATEMENT_GOOD;
 }
@@ -256,6 +264,10 @@ add_rows(struct conn *cn, struct op *op, const PGresult *res)
 	if (!op->begun) {
 		op->begun = 1;
 		render_begin(c);
+		/* What was described may have been another session's. */
+		if (cn->source->pooler && !columns_differ(res) && !c->failed)
+			fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR,
+			    "");
 	}
 	for (row = 0; row < rows && !c->truncated; row++) {
 		render_row(c);
@@ -275,7 +287,7 @@ query_ended(struct conn *cn, struct op *op, int repeat)
 	if (c == NULL)
 		return;
 	/* A transaction's end is its COMMIT. */
-	if (c->tool->writes || cn->source->nsessions > 0) {
+	if (pg_is_transaction(cn->source, c->tool)) {
 		if (repeat && !c->failed && c->tool->writes)
 			fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR,
 			    "");
@@ -347,6 +359,7 @@ commit_result(struct conn *cn, struct op *op, PGresult *res)
 		else
 			set_failure(cn, c, res);
 	} else if (!c->failed && !c->repeat &&
+	    (c->tool->writes || !cn->source->pooler) &&
 	    strcmp(PQcmdStatus(res), "COMMIT") != 0) {
 		fail(c, OUTCOME_INTERNAL_ERROR, REASON_SOURCE_ERROR, "");
 	}
@@ -390,6 +403,9 @@ check_read_only(struct conn *cn)
 	const char *value = PQparameterStatus(cn->pg,
 	    "default_transaction_read_only");
 
+	/* A pooler's session is not ours: there each transaction says it. */
+	if (cn->source->pooler)
+		return;
 	if (value != NULL && strcmp(value, "on") != 0)
 		pg_give_up(cn, "a statement made the session writable");
 }

@@ -156,10 +156,18 @@ pg_statement_of(struct conn *cn, const struct tool *t)
 	return &cn->statement[tool_slot(t, cn->source)];
 }
 
+/*
+ * Behind a pooler the next transaction may be at another session, which knows
+ * no statement of ours: the unnamed one travels with each.
+ */
 static void
 statement_name(char *out, size_t size, struct conn *cn,
     const struct tool *t)
 {
+	if (cn->source->pooler) {
+		out[0] = '\0';
+		return;
+	}
 	(void)snprintf(out, size, "t%u_%u", tool_slot(t, cn->source),
 	    pg_statement_of(cn, t)->version);
 }
@@ -171,12 +179,25 @@ pg_bind_type(const struct tool *t, uint32_t i)
 	    param_oids[t->params[t->binds[i].param].type];
 }
 
+static void
+get_types(const struct tool *t, Oid types[BINDS_MAX])
+{
+	uint32_t i;
+
+	for (i = 0; i < t->nbinds; i++)
+		types[i] = pg_bind_type(t, i);
+}
+
 int
 pg_send_guess(struct conn *cn, const struct tool *t)
 {
 	char name[STATEMENT_NAME];
 
-	(void)snprintf(name, sizeof(name), "g%u", tool_slot(t, cn->source));
+	if (cn->source->pooler)
+		name[0] = '\0';
+	else
+		(void)snprintf(name, sizeof(name), "g%u",
+		    tool_slot(t, cn->source));
 	if (pg_sync(cn) == -1 ||
 	    PQsendPrepare(cn->pg, name, t->sql, 0, NULL) != 1)
 		return -1;
@@ -193,10 +214,8 @@ pg_send_prepare(struct conn *cn, const struct tool *t)
 	struct pg_statement *st = pg_statement_of(cn, t);
 	Oid types[BINDS_MAX];
 	char name[STATEMENT_NAME];
-	uint32_t i;
 
-	for (i = 0; i < t->nbinds; i++)
-		types[i] = pg_bind_type(t, i);
+	get_types(t, types);
 	/* Under a new name each time: the old one may or may not be there. */
 	st->version++;
 	statement_name(name, sizeof(name), cn, t);
@@ -218,14 +237,23 @@ send_statement(struct conn *cn, struct call *c)
 	const char *values[BINDS_MAX];
 	const struct tool *t = c->tool;
 	char name[STATEMENT_NAME];
+	Oid types[BINDS_MAX];
 	uint32_t i;
+	int rc;
 
 	for (i = 0; i < t->nbinds; i++)
 		values[i] = c->bound[i].null ? NULL :
 		    (const char *)c->arena.data + c->bound[i].at;
-	statement_name(name, sizeof(name), cn, t);
-	if (PQsendQueryPrepared(cn->pg, name, (int)t->nbinds, values, NULL,
-	    NULL, 0) != 1)
+	if (cn->source->pooler) {
+		get_types(t, types);
+		rc = PQsendQueryParams(cn->pg, t->sql, (int)t->nbinds, types,
+		    values, NULL, NULL, 0);
+	} else {
+		statement_name(name, sizeof(name), cn, t);
+		rc = PQsendQueryPrepared(cn->pg, name, (int)t->nbinds, values,
+		    NULL, NULL, 0);
+	}
+	if (rc != 1)
 		return -1;
 	(void)op_add(cn, OP_QUERY, c, t);
 	return 0;
@@ -279,6 +307,16 @@ send_settings(struct conn *cn, struct call *c)
 	return 0;
 }
 
+int
+pg_is_transaction(const struct source *s, const struct tool *t)
+{
+	return t->writes || s->nsessions > 0 || s->pooler;
+}
+
+/*
+ * A read behind a pooler is rolled back: what a function of it may have set
+ * for the session goes with it, and nobody meets it there.
+ */
 static int
 send_transaction(struct conn *cn, struct call *c)
 {
@@ -286,7 +324,8 @@ send_transaction(struct conn *cn, struct call *c)
 	    "BEGIN READ WRITE" : "BEGIN READ ONLY") == -1 ||
 	    send_timeout(cn, c, 1) == -1 || send_settings(cn, c) == -1 ||
 	    send_statement(cn, c) == -1 || pg_sync(cn) == -1 ||
-	    send_text(cn, c, OP_COMMIT, "COMMIT") == -1)
+	    send_text(cn, c, OP_COMMIT, cn->source->pooler &&
+	    !c->tool->writes ? "ROLLBACK" : "COMMIT") == -1)
 		return -1;
 	return pg_sync(cn);
 }
@@ -294,7 +333,7 @@ send_transaction(struct conn *cn, struct call *c)
 int
 pg_send_call(struct conn *cn, struct call *c)
 {
-	if (c->tool->writes || cn->source->nsessions > 0)
+	if (pg_is_transaction(cn->source, c->tool))
 		return send_transaction(cn, c);
 	if ((c->alone && pg_sync(cn) == -1) || send_timeout(cn, c, 0) == -1 ||
 	    send_statement(cn, c) == -1)

@@ -21,6 +21,12 @@ struct source_ops {
 	void	(*cancel)(struct source *, struct call *);
 	/* Confines what runs beside the loop; 0 or -1.  May be NULL. */
 	int	(*confine)(struct source *, const struct sandbox_needs *);
+	/* The parent read its DSN again.  May be NULL. */
+	void	(*renew)(struct source *, struct slice dsn);
+	/* Whether a call could be given to it; causes no traffic. */
+	int	(*up)(struct source *);
+	/* Its breaker opened: what looks good of it may not be.  May be NULL. */
+	void	(*doubt)(struct source *);
 	/* Once a loop turn; may be NULL. */
 	void	(*turn)(struct source *);
 	/*
@@ -59,6 +65,7 @@ struct session {
 
 struct source {
 	char			*name;
+	uint32_t		 number;	/* in configuration order */
 	enum source_kind	 kind;
 	char			*target;	/* path or DSN; DSN is cleared */
 	uint32_t		 connections;
@@ -66,6 +73,11 @@ struct source {
 	uint32_t		 connect_timeout_ms;
 	uint32_t		 statement_timeout_ms;	/* 0: the tool's */
 	uint32_t		 pool_wait_ms;	/* 0: the tool's timeout */
+	uint32_t		 lifetime_ms;	/* of a connection; 0: no end */
+	uint32_t		 idle_ms;	/* 0: any time */
+	int			 pooler;	/* in transaction mode */
+	uint64_t		 asked_ms;	/* when the parent was, for the DSN */
+	int			 refused;	/* it was said that it takes it not */
 	char			*fallback_name;	/* who stands in for it, or "" */
 	int			 writes;
 	uint32_t		 nsessions;
@@ -89,6 +101,8 @@ void	source_judge(struct source *, const struct call *);
 /* It said something; it can be reached again. */
 void	source_alive(struct source *);
 void	source_back(struct source *);
+/* Whether a call could be given to it now. */
+int	source_is_up(struct source *);
 const char *breaker_name(const struct source *);
 
 extern const struct source_ops source_sqlite_ops;

@@ -37,9 +37,10 @@ best_conn(struct source *s)
 	struct conn *cn, *best = NULL;
 	uint32_t i;
 
-	for (i = 0; i < s->connections; i++) {
+	for (i = 0; i < p->nconns; i++) {
 		cn = &p->conns[i];
-		if (cn->state == CONN_UP && !cn->lost && !cn->cancelling &&
+		if (cn->state == CONN_UP && cn->wanted && !cn->lost &&
+		    !cn->cancelling &&
 		    cn->calls < DEPTH_MAX &&
 		    (best == NULL || load_of(cn) < load_of(best)))
 			best = cn;
@@ -54,8 +55,9 @@ may_come_up(struct source *s)
 	struct postgres *p = s->state;
 	uint32_t i;
 
-	for (i = 0; i < s->connections; i++)
-		if (p->conns[i].state == CONN_UP || !p->conns[i].failed)
+	for (i = 0; i < p->nconns; i++)
+		if (p->conns[i].wanted && (p->conns[i].state == CONN_UP ||
+		    !p->conns[i].failed))
 			return 1;
 	return 0;
 }
@@ -242,7 +244,7 @@ pg_prepare(struct source *s, struct sandbox_needs *needs)
 	struct postgres *p = calloc(1, sizeof(*p));
 	uint32_t i;
 
-	if (p == NULL || (p->conns = calloc(s->connections,
+	if (p == NULL || (p->conns = calloc(s->connections + 1,
 	    sizeof(*p->conns))) == NULL) {
 		free(p);
 		return -1;
@@ -250,8 +252,8 @@ pg_prepare(struct source *s, struct sandbox_needs *needs)
 	TAILQ_INIT(&p->waiting);
 	TAILQ_INIT(&p->later);
 	s->state = p;
-	p->nconns = s->connections;
-	for (i = 0; i < s->connections; i++)
+	p->nconns = s->connections + 1;
+	for (i = 0; i < p->nconns; i++)
 		if (pg_conn_init(&p->conns[i], s) == -1)
 			return -1;
 	p->later_timer = evtimer_new(child.base, on_later, s);
@@ -266,8 +268,10 @@ pg_start(struct source *s)
 	struct postgres *p = s->state;
 	uint32_t i;
 
-	for (i = 0; i < s->connections; i++)
+	for (i = 0; i < s->connections; i++) {
+		p->conns[i].wanted = 1;
 		pg_connect(&p->conns[i]);
+	}
 	return 0;
 }
 
@@ -278,12 +282,41 @@ pg_turn(struct source *s)
 	struct postgres *p = s->state;
 	uint32_t i;
 
-	for (i = 0; i < s->connections; i++)
+	for (i = 0; i < p->nconns; i++)
 		pg_conn_drop(&p->conns[i]);
-	for (i = 0; i < s->connections; i++) {
+	for (i = 0; i < p->nconns; i++) {
 		pg_conn_flush(&p->conns[i]);
 		pg_cancel_first(&p->conns[i]);
+		if (pg_age_is_over(&p->conns[i]))
+			pg_conn_end(&p->conns[i]);
 	}
+}
+
+/* A server that stands still keeps the connections that nobody uses. */
+static void
+pg_doubt(struct source *s)
+{
+	struct postgres *p = s->state;
+	struct conn *cn;
+	uint32_t i;
+
+	for (i = 0; i < p->nconns; i++) {
+		cn = &p->conns[i];
+		if (cn->state == CONN_UP && TAILQ_EMPTY(&cn->ops))
+			pg_give_up(cn, "others to this server failed");
+	}
+}
+
+static int
+pg_up(struct source *s)
+{
+	const struct postgres *p = s->state;
+	uint32_t i;
+
+	for (i = 0; i < p->nconns; i++)
+		if (p->conns[i].wanted && p->conns[i].state == CONN_UP)
+			return 1;
+	return 0;
 }
 
 /* A read is answered at once; a write when the server has said what it did. */
@@ -345,8 +378,8 @@ expire_waiting(struct source *s, uint64_t now)
 	uint32_t i;
 	int up = 0;
 
-	for (i = 0; i < s->connections; i++)
-		up |= p->conns[i].state == CONN_UP;
+	for (i = 0; i < p->nconns; i++)
+		up |= p->conns[i].wanted && p->conns[i].state == CONN_UP;
 	TAILQ_FOREACH_SAFE(c, &p->waiting, queue_entry, next) {
 		if (c->deadline_ms > now && c->wait_ms > now)
 			continue;
@@ -365,7 +398,7 @@ pg_sweep(struct source *s, uint64_t now)
 	struct conn *cn;
 	uint32_t i, unwanted = 0;
 
-	for (i = 0; i < s->connections; i++) {
+	for (i = 0; i < p->nconns; i++) {
 		cn = &p->conns[i];
 		if (cn->state != CONN_UP || cn->lost)
 			continue;
@@ -388,8 +421,8 @@ pg_status(struct source *s, struct buffer *b)
 	struct postgres *p = s->state;
 	uint32_t i, up = 0, calls = 0;
 
-	for (i = 0; i < s->connections; i++) {
-		up += p->conns[i].state == CONN_UP;
+	for (i = 0; i < p->nconns; i++) {
+		up += p->conns[i].wanted && p->conns[i].state == CONN_UP;
 		calls += p->conns[i].calls;
 	}
 	(void)buffer_printf(b, "postgres, %u of %u connections up, "
@@ -403,8 +436,8 @@ pg_stats(const struct source *s, struct buffer *b, uint32_t number)
 	const struct postgres *p = s->state;
 	uint32_t i, up = 0, calls = 0;
 
-	for (i = 0; i < s->connections; i++) {
-		up += p->conns[i].state == CONN_UP;
+	for (i = 0; i < p->nconns; i++) {
+		up += p->conns[i].wanted && p->conns[i].state == CONN_UP;
 		calls += p->conns[i].calls;
 	}
 	put_stat_of(b, STAT_SOURCE_CONNECTIONS, number, up);
@@ -416,6 +449,7 @@ pg_stats(const struct source *s, struct buffer *b, uint32_t number)
 const struct source_ops source_postgres_ops = {
 	.prepare = pg_prepare, .start = pg_start, .run = pg_run,
 	.cancel = pg_cancel, .confine = pg_canceller_confine,
+	.renew = pg_dsn_renew, .up = pg_up, .doubt = pg_doubt,
 	.turn = pg_turn, .sweep = pg_sweep, .status = pg_status,
 	.stats = pg_stats
 };

@@ -581,6 +581,17 @@ lite_run(struct source *s, struct call *c)
 		fail_by_code(s, c, t->writes ? l->write : l->read, code);
 }
 
+/* A file that came later, or was mended, is found without a call. */
+static int
+lite_up(struct source *s)
+{
+	struct lite *l = s->state;
+
+	if (l->read == NULL)
+		open_all(s, l);
+	return l->read != NULL;
+}
+
 static void
 lite_status(struct source *s, struct buffer *b)
 {
@@ -603,5 +614,5 @@ lite_stats(const struct source *s, struct buffer *b, uint32_t number)
 
 const struct source_ops source_sqlite_ops = {
 	.prepare = lite_prepare, .start = lite_start, .run = lite_run,
-	.status = lite_status, .stats = lite_stats
+	.up = lite_up, .status = lite_status, .stats = lite_stats
 };

@@ -103,6 +103,10 @@ configure_source(const struct frame *f)
 	s->connect_timeout_ms = m.connect_timeout_ms;
 	s->statement_timeout_ms = m.statement_timeout_ms;
 	s->pool_wait_ms = m.pool_wait_ms;
+	s->lifetime_ms = m.lifetime_ms;
+	s->idle_ms = m.idle_ms;
+	s->pooler = m.pooler;
+	s->number = nsources;
 	s->fallback_name = slice_dup(m.fallback);
 	s->writes = m.writes;
 	s->ops = s->kind == SOURCE_SQLITE ? &source_sqlite_ops :

@@ -19,6 +19,7 @@ struct handler {
 	struct channel	*channel;	/* NULL: none */
 	uint32_t	 instance;
 	uint32_t	 in_flight;	/* questions that name it, calls it has */
+	int		 serves;	/* it says that calls would be served */
 };
 
 static struct connection *table[CALLS_IN_FLIGHT_MAX];
@@ -49,6 +50,18 @@ questions_handlers(void)
 	return n;
 }
 
+/* One of them has a source that can be asked, and can be recorded. */
+static int
+one_serves(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < HANDLERS_MAX; i++)
+		if (handlers[i].channel != NULL && handlers[i].serves)
+			return 1;
+	return 0;
+}
+
 int
 questions_ready(void)
 {
@@ -56,7 +69,7 @@ questions_ready(void)
 	    turn_ms() - listener.overloaded_ms < UNREADY_MS)
 		return 0;
 	return !listener.shutting_down && authd != NULL &&
-	    !channel_full(authd) && questions_handlers() > 0;
+	    !channel_full(authd) && one_serves();
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -401,6 +414,8 @@ on_handler_frame(struct channel *ch, const struct frame *f, void *arg)
 	struct connection *c;
 
 	(void)ch;
+	if (f->type == MSG_SERVES)
+		return get_flag(f, &h->serves);
 	if (f->type != MSG_RESULT || get_result(f, &m) == -1)
 		return -1;
 	c = find(f->id);
@@ -497,6 +512,7 @@ new_handler(const struct msg_peer *m, int fd)
 	(void)snprintf(name, sizeof(name), "handler %u", m->index);
 	h->instance = m->instance;
 	h->in_flight = 0;
+	h->serves = 0;
 	h->channel = channel_new(child.base, fd, name, 0, &ops, h);
 	if (h->channel == NULL) {
 		log_errno("channel to %s", name);

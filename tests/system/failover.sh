@@ -3,7 +3,8 @@
 #
 # A source and the one that stands in for it: a real primary and its
 # streaming replica.  Reads go on while the primary is killed, stopped or
-# stands still; writes have one place and no other.
+# stands still; writes have one place and no other.  Then one source that names
+# both hosts, and a promotion.
 
 . "$(dirname "$0")/../lib/harness.sh"
 
@@ -25,8 +26,10 @@ as_postgres "$pg_bin/pg_basebackup" -h "$pg_dir" -p "$pg_port" -U postgres -D "$
 	echo "port = $replica_port"
 	echo "unix_socket_directories = '$replica_dir'"
 } | as_postgres tee -a "$replica_dir/data/postgresql.conf" >/dev/null
-replica() { # start|stop [MODE]
-	as_postgres "$pg_bin/pg_ctl" -D "$replica_dir/data" -l "$replica_dir/log" -w -t 30 -m "${2:-fast}" "$1" \
+replica() { # start|stop|promote [MODE]
+	local mode=(-m "${2:-fast}")
+	[ "$1" != promote ] || mode=()
+	as_postgres "$pg_bin/pg_ctl" -D "$replica_dir/data" -l "$replica_dir/log" -w -t 30 "${mode[@]}" "$1" \
 	    >/dev/null 2>&1 </dev/null
 }
 replica start || die 'a replica starts' running "$(tail -n 5 "$replica_dir/log")"
@@ -201,6 +204,26 @@ replica start
 until_true 30 on_replica && ok 'the replica alone is enough for reads'
 postgres_start
 until_true 30 on_primary && ok 'and the first is the first again'
+# -- one source that names both hosts: libpq finds the one that is wanted
+daemon_stop
+BOTH="host=$pg_dir,$replica_dir port=$pg_port,$replica_port user=shop_rw dbname=shop"
+export BOTH
+sed -i '/fallback spare/d; /^source spare/,/^}/d; s/dsn from env "PRIMARY"/dsn from env "BOTH"/' "$conf"
+BOTH="$BOTH target_session_attrs=read-write"
+daemon_start || die 'the daemon starts with two hosts' ready
+is 'two hosts, read-write is wanted: the primary' false "$(asks)"
+is 'which takes a write' none "$(note_to four)"
+# It is gone for good: the replica becomes what it was.
+postgres_stop immediate
+gone_too() { [ "$(asks)" = source_unavailable ]; }
+until_true 20 gone_too && ok 'the replica alone is not what is wanted'
+is 'and the node says that nobody is to be sent' 503 "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/health/ready")"
+replica promote || not_ok 'the replica is promoted' 'exit 0' "$(tail -n 3 "$replica_dir/log")"
+wrote_there() { [ "$(note_to five)" = none ]; }
+until_true 30 wrote_there && ok 'it is promoted: writes go there, without an operator of ours'
+is 'in its database' five "$("$pg_bin/psql" -X -q -A -t -h "$replica_dir" -p "$replica_port" -U postgres -d shop \
+    -c 'SELECT note FROM orders WHERE id = 1001')"
+is 'and reads' false "$(asks)"
 is 'the chain holds' 0 "$(audit_verify >/dev/null; echo $?)"
 daemon_stop
 replica_down

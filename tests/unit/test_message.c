@@ -54,7 +54,8 @@ PAIR(conf_handler, .namespace = S("shop"), .sources = 1, .tools = 3,
 PAIR(conf_redis, .namespace = S("n"), .url = S("redis://h"), .ca = S("/c"),
     .keyed = 1, .key = { 1, 2, 3 })
 PAIR(conf_source, .name = S("s"), .kind = SOURCE_POSTGRES,
-    .target = S("host=/tmp"), .sessions = 1,
+    .target = S("host=/tmp"), .lifetime_ms = 1800000, .pooler = 1,
+    .sessions = 1,
     .session = { { S("app.tenant"), S("claim.tenant") } })
 PAIR(conf_tool, .name = S("t"), .source = S("s"), .sql = S("SELECT $1"),
     .binds = 1, .bind = { S("p:x") }, .rate = { RATE_MAX, PERIOD_MAX_MS, 1 },
@@ -68,6 +69,7 @@ PAIR(checked_source, .source = S("shop"), .text = S("no route"))
 PAIR(checked_tool, .tool = 2, .source = S("shop"), .refused = 1,
     .param = S("x"), .text = S("42P01: no such table"))
 PAIR(conf_tool_digest, .name = S("t"), .digest = S("00ff"), .source = S("s"))
+PAIR(dsn, .source = 3, .dsn = S("host=/tmp password=x"))
 PAIR(peer, .role = 1, .index = 2, .instance = 3)
 PAIR(ticket_key, .handler_index = 1, .generation = 7)
 PAIR(keys, .file = S("id:hash"))
@@ -134,7 +136,7 @@ static const struct {
 	ROW(conf_redis),
 	ROW(conf_source), ROW(conf_tool), ROW(conf_param), ROW(conf_auditd),
 	ROW(conf_catalogue), ROW(checked_source), ROW(checked_tool),
-	ROW(conf_tool_digest), ROW(peer), ROW(ticket_key), ROW(keys), ROW(keys_used),
+	ROW(conf_tool_digest), ROW(dsn), ROW(peer), ROW(ticket_key), ROW(keys), ROW(keys_used),
 	ROW(authorize), ROW(decision), ROW(call), ROW(result),
 	ROW(audit_decision), ROW(audit_call),
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* link: daemon/handler/source_postgres.c daemon/handler/pg_conn.c daemon/handler/pg_send.c daemon/handler/pg_result.c daemon/handler/pg_survey.c daemon/handler/pg_value.c daemon/handler/pg_dsn.c daemon/handler/pg_cancel.c daemon/handler/params.c daemon/handler/breaker.c daemon/handler/render.c daemon/handler/survey.c */
+/* link: daemon/handler/source_postgres.c daemon/handler/pg_conn.c daemon/handler/pg_send.c daemon/handler/pg_result.c daemon/handler/pg_survey.c daemon/handler/pg_value.c daemon/handler/pg_dsn.c daemon/handler/pg_cancel.c daemon/handler/pg_age.c daemon/handler/params.c daemon/handler/breaker.c daemon/handler/render.c daemon/handler/survey.c */
 
 /*
  * Postgres as a source, against a real server of our own in a temporary
@@ -257,7 +257,7 @@ teardown(void **state)
 
 	(void)state;
 	call_drop(&call);
-	for (i = 0; p != NULL && i < source->connections; i++) {
+	for (i = 0; p != NULL && i < p->nconns; i++) {
 		cn = &p->conns[i];
 		if (cn->reading != NULL)
 			event_free(cn->reading);
@@ -1383,6 +1383,129 @@ a_server_that_never_answers_is_given_up(void **state)
 	answers(t, NULL, ROWS("{\"n\":1}", "1"));
 }
 
+/* How many the server has of ours. */
+#define CONNECTED "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'"
+
+static void
+a_connection_that_is_old_is_renewed_and_no_call_notices(void **state)
+{
+	static struct call slow_call;
+	struct tool *slow = reading("SELECT pg_sleep(1)::text AS s");
+	struct tool *t = reading("SELECT pg_backend_pid()::text AS pid");
+	uint64_t until = now_ms() + PATIENCE_MS;
+	struct conn *old;
+	char first[64];
+
+	(void)state;
+	source->lifetime_ms = 3600000;
+	begin();
+	await_up();
+	old = conn(0);
+	assert_true(old->end_ms > now_ms() + source->lifetime_ms / 10 * 8);
+	assert_true(old->end_ms < now_ms() + source->lifetime_ms / 10 * 12);
+	assert_int_equal(run(t, NULL), OUTCOME_OK);
+	strlcpy(first, call_json(&call), sizeof(first));
+	ask_call(&slow_call, slow, NULL);
+	await_active("1");
+	old->end_ms = now_ms();
+	pg_conn_arm(old, 0);
+	while (conn(1)->state != CONN_UP) {
+		/* Until then the old one is the one. */
+		assert_int_equal(old->wanted, 1);
+		assert_true(now_ms() < until);
+		turn();
+	}
+	/* In the midst of a call: it goes on there, the next goes elsewhere. */
+	assert_int_equal(slow_call.state, CALL_RUNNING);
+	assert_int_equal(run(t, NULL), OUTCOME_OK);
+	assert_string_not_equal(call_json(&call), first);
+	await_call(&slow_call);
+	assert_int_equal(slow_call.outcome, OUTCOME_OK);
+	assert_int_equal(slow_call.tries, 1);
+	call_drop(&slow_call);
+	while (old->state != CONN_DOWN || strcmp(ask(CONNECTED), "1") != 0) {
+		assert_true(now_ms() < until);
+		turn();
+	}
+	assert_int_equal(old->wanted, 0);
+	assert_int_equal(conn(1)->wanted, 1);
+}
+
+static void
+one_that_is_not_used_is_renewed_and_one_that_is_used_is_not(void **state)
+{
+	struct tool *t = reading("SELECT 1 AS n");
+	uint64_t until = now_ms() + PATIENCE_MS;
+
+	(void)state;
+	source->idle_ms = 3600000;
+	begin();
+	await_up();
+	conn(0)->idle_ms = 200;
+	pg_conn_arm(conn(0), 0);
+	turn();
+	assert_int_equal(conn(1)->wanted, 0);
+	while (conn(1)->state != CONN_UP) {
+		assert_true(now_ms() < until);
+		turn();
+	}
+	/* The control: its own time is long, and it serves. */
+	answers(t, NULL, ROWS("{\"n\":1}", "1"));
+	assert_int_equal(conn(0)->state, CONN_DOWN);
+	assert_true(conn(1)->idle_ms > 3000000);
+}
+
+static void
+what_cannot_be_renewed_is_kept(void **state)
+{
+	struct tool *t = reading("SELECT 1 AS n");
+	uint64_t until = now_ms() + PATIENCE_MS;
+
+	(void)state;
+	begin();
+	await_up();
+	(void)ask("ALTER ROLE app NOLOGIN");
+	conn(0)->end_ms = now_ms();
+	pg_conn_arm(conn(0), 0);
+	do {
+		assert_true(now_ms() < until);
+		turn();
+	} while (conn(1)->state != CONN_DOWN || !source->refused);
+	(void)ask("ALTER ROLE app LOGIN");
+	assert_int_equal(conn(1)->wanted, 0);
+	assert_int_equal(conn(0)->wanted, 1);
+	answers(t, NULL, ROWS("{\"n\":1}", "1"));
+	/* And tried again. */
+	assert_true(evtimer_pending(conn(0)->timer, NULL));
+}
+
+static void
+another_dsn_is_taken_where_it_leads_to_the_same_place(void **state)
+{
+	static const char *const elsewhere[] = { "port=6000", "hostaddr=::1",
+	    "host=192.0.2.7", "sslrootcert=/etc/x.pem", "host=a,b", "nonsense",
+	    "" };
+	char text[512];
+	size_t i;
+
+	(void)state;
+	begin();
+	for (i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		(void)snprintf(text, sizeof(text), "%s %s",
+		    elsewhere[i][0] == '\0' ? "" : dsn, elsewhere[i]);
+		source->ops->renew(source, slice_of(text));
+		assert_string_equal(source->target, dsn);
+	}
+	(void)snprintf(text, sizeof(text), "%s password=new "
+	    "options='-c search_path=y'", dsn);
+	source->ops->renew(source, slice_of(text));
+	assert_string_equal(source->target, text);
+	assert_non_null(strstr(((struct postgres *)source->state)->options,
+	    "search_path=y"));
+	assert_non_null(strstr(((struct postgres *)source->state)->options,
+	    "default_transaction_read_only=on"));
+}
+
 /* ---- the DSN ----------------------------------------------------------- */
 
 struct dsn_case {
@@ -1516,6 +1639,10 @@ main(void)
 		TEST(a_write_in_flight_is_never_sent_twice),
 		TEST(no_server_is_unavailable_at_once_and_it_comes_back),
 		TEST(a_server_that_never_answers_is_given_up),
+		TEST(a_connection_that_is_old_is_renewed_and_no_call_notices),
+		TEST(one_that_is_not_used_is_renewed_and_one_that_is_used_is_not),
+		TEST(what_cannot_be_renewed_is_kept),
+		TEST(another_dsn_is_taken_where_it_leads_to_the_same_place),
 		TEST(the_sandbox_opens_what_the_dsn_names_and_no_more),
 		TEST(a_dsn_that_cannot_be_read_stops_the_start),
 		TEST(options_of_the_dsn_are_kept_but_cannot_loosen_ours),
