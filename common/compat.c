@@ -55,8 +55,8 @@ watch_drain(int fd)
 int
 process_memory(pid_t pid, uint64_t *bytes)
 {
-	char path[32], text[128];
-	unsigned long long all, resident;
+	char path[32], text[128], *second, *end;
+	unsigned long long resident;
 	long page = sysconf(_SC_PAGESIZE);
 	ssize_t n;
 	int fd;
@@ -69,7 +69,12 @@ process_memory(pid_t pid, uint64_t *bytes)
 	if (n <= 0)
 		return -1;
 	text[n] = '\0';
-	if (sscanf(text, "%llu %llu", &all, &resident) != 2)
+	/* proc(5): the whole size, then what is resident, in pages. */
+	if ((second = strchr(text, ' ')) == NULL)
+		return -1;
+	errno = 0;
+	resident = strtoull(second + 1, &end, 10);
+	if (end == second + 1 || errno != 0)
 		return -1;
 	*bytes = resident * (uint64_t)page;
 	return 0;

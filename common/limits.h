@@ -10,6 +10,7 @@
 #define GENERATIONS_MAX	8192		/* counters, shared by tools of one hash */
 /* … and for each until when other nodes' results are not believed. */
 #define GENERATIONS_BYTES (2 * GENERATIONS_MAX * 8)
+#define CLOCKS_MS	2		/* two clocks in whole ms may be apart by so much */
 #define CHECKPOINTS_MAX	4		/* files that checkpoints go to */
 #define AUDIT_SEGMENT_MIN 4096		/* bytes */
 #define TRIED_MAX	8		/* sources that one call asks */

@@ -58,7 +58,7 @@ generations_advance(void)
 	TAILQ_FOREACH(t, &parent.config->tools, entry)
 		if (t->cache_ms > longest)
 			longest = t->cache_ms;
-	until = now_ms() + longest;
+	until = now_ms() + longest + CLOCKS_MS;
 	for (i = 0; i < GENERATIONS_MAX; i++) {
 		(void)atomic_fetch_add(&counters[i], 1);
 		atomic_store(&counters[GENERATIONS_MAX + i], until);

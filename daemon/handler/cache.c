@@ -86,7 +86,10 @@ generation_of(const struct tool *t)
 	return generations == NULL ? 0 : atomic_load(&generations[t->generation]);
 }
 
-/* A clock that all processes of this machine share. */
+/*
+ * A clock that all processes of this machine share; not the one that values
+ * are dated by (CLOCKS_MS).
+ */
 static int
 is_barred(const struct tool *t)
 {
@@ -100,7 +103,7 @@ cache_bar(const struct tool *t)
 {
 	if (generations != NULL)
 		atomic_store(&generations[GENERATIONS_MAX + t->generation],
-		    now_ms() + t->cache_ms);
+		    now_ms() + t->cache_ms + CLOCKS_MS);
 }
 
 /* What the call wrote, or may have written, is there for all from now on. */
