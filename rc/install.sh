@@ -65,6 +65,8 @@ everything() {
 		put 644 "$file" "$SHAREDIR/schema/$(basename "$file")"
 	done
 	put 644 rc/pontifex.conf "$SHAREDIR/pontifex.conf"
+	put 644 rc/alerts.yml "$SHAREDIR/alerts.yml"
+	put 644 rc/dashboard.json "$SHAREDIR/dashboard.json"
 	if [ "$system" = OpenBSD ]; then
 		put_filled 755 rc/pontifexd.rc /etc/rc.d/pontifexd
 		return

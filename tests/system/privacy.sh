@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # What is declared `redact' or `omit' stands nowhere in clear: not in the
-# table, the journal, a sink, the log at its wordiest, an error, or a core.
+# table, the journal, a sink, the log at its wordiest, an error, a figure, or a
+# core; nor does a credential or the word that a DSN brings.
 
 . "$(dirname "$0")/../lib/harness.sh"
 
@@ -13,7 +14,8 @@ sql postgres 'CREATE DATABASE shop' >/dev/null
 sql shop 'CREATE TABLE notes (id int PRIMARY KEY, note text CHECK (length(note) < 200)); CREATE ROLE shop_rw LOGIN;
     GRANT SELECT, INSERT ON notes TO shop_rw' >/dev/null
 AUDIT_DSN=$(dsn pontifex_audit trail)
-SHOP_DSN=$(dsn shop_rw shop)
+# Postgres trusts whoever comes; the password is there to be found.
+SHOP_DSN="$(dsn shop_rw shop) password=SENTINEL-password-3d0b"
 export AUDIT_DSN SHOP_DSN
 dir=$work/d port=$(free_port) conf=$work/d/pontifex.conf keys=$work/d/keys
 mkdir -p "$dir/out"
@@ -23,6 +25,7 @@ cat >"$conf" <<EOF
 namespace "shop"
 listen on 127.0.0.1 port $port
 control socket "run/control.sock"
+metrics on "run/metrics.sock"
 auth {
 	keys "keys"
 	rate 60000 per minute
@@ -93,6 +96,16 @@ call '' look "{$both}"
 call 'sk_live_abc_defghijklmnopqrstuvwxyz012345' look "{$both}"
 post "$key" "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"look\",\"arguments\":{$both}"
 post "$key" "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nosuch/$secret\",\"params\":{$both}}" -H 'MCP-Protocol-Version: 2025-11-25'
+call 'sk_live_abc_SENTINEL-credential-8e2d' look '{}'
+post "$key" '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"WITNESS-tool","arguments":{}}}'
+sleep 1	# what is told is up to a second old
+for way in status 'status -v' 'status -j'; do
+	# shellcheck disable=SC2086
+	ctl $way
+done >"$work/screens" 2>&1
+curl -s --unix-socket "$dir/run/metrics.sock" http://localhost/metrics >"$work/metrics"
+number 'the control: the screens tell of the tool' "$(grep -c look "$work/screens")" -ge 3
+number 'and so do the metrics' "$(grep -c 'tool="look"' "$work/metrics")" -ge 3
 handler=$(child_pids handler | head -n 1)
 for pid in "$daemon" $(child_pids listener) $(child_pids authd) $(child_pids handler) $(child_pids auditd); do
 	is "no core of $(cat "/proc/$pid/comm")" 0 "$(awk '/Max core file size/ { print $5 }' "/proc/$pid/limits")"
@@ -116,6 +129,7 @@ is 'a redacted or omitted value stands in no row' '' "$(grep -o 'SENTINEL[a-z0-9
 is 'nor in any file of the journal' '' "$(cat "$dir"/audit/* | grep -a -v 'nosuch/' | grep -a -o 'SENTINEL[a-z0-9-]*' | sort -u)"
 is 'nor in what sinks got' '' "$(cat "$dir"/out/* | grep -v 'nosuch/' | grep -o 'SENTINEL[a-z0-9-]*' | sort -u)"
 is 'nor in the log' '' "$(grep -v 'nosuch/' "$daemon_log" | grep -a -o 'SENTINEL[a-z0-9-]*' | sort -u)"
+is 'nor in what the daemon tells of itself' '' "$(cat "$work/screens" "$work/metrics" | grep -a -oE '(SENTINEL|WITNESS)[a-z0-9-]*' | sort -u)"
 is 'nor is there a core' '' "$(find "$dir" "$work" -maxdepth 2 -name 'core*' 2>/dev/null)"
 mac=$("$build/pontifexctl" audit hash -K "$dir/audit/redact.key" "$secret" | grep -o 'hmac-sha256:[0-9a-f]*' | head -n 1)
 number 'its hash does' "$(journal | jq -c "select(.tool_params.secret == \"$mac\")" | wc -l)" -ge 3
