@@ -9,8 +9,9 @@
 # `ONLY=word' chooses among scripts by name, `SANITIZED=no' leaves that out.
 #
 # Most scripts wait more than they compute: JOBS of them run side by side, each
-# with ports and a folder of its own.  One that says `# runs alone: WHY' among
-# its first lines has the machine to itself.
+# with ports and a folder of its own, and what lint computes beside them.  One
+# that says `# runs alone: WHY' among its first lines has the machine to itself;
+# `# runs once: WHY' keeps it out of the sanitized build.
 
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -82,7 +83,7 @@ room() { while [ "${#label_of[@]}" -ge "$1" ]; do reap; done; }
 # run WIDTH LABEL FILE COMMAND...: starts a test program when there is room; it is
 # alone where WIDTH is 1.
 run() {
-	local width=$1 label=$2 out=$3 limit=$EACH left
+	local width=$1 label=$2 out=$3 limit=${LIMIT:-$EACH} left
 	shift 3
 	room "$width"
 	left=$((TOTAL - (SECONDS - begun)))
@@ -95,6 +96,9 @@ run() {
 	label_of[$!]=$label out_of[$!]=$out begin_of[$!]=$SECONDS limit_of[$!]=$limit
 	[ "$width" -gt 1 ] || room 1
 }
+
+# Whether a script is for the plain build alone.
+once() { head -n 30 "$1" | grep -q '^# runs once: '; }
 
 # How many may run beside this script.
 width_of() { if head -n 30 "$1" | grep -q '^# runs alone: '; then echo 1; else echo "$JOBS"; fi; }
@@ -123,7 +127,6 @@ run_parts() {
 	shift 2
 	for part in "$@"; do
 		wants "$part" || continue
-		room 1
 		case $part in
 		unit)
 			for program in tests/unit/test_*.c; do
@@ -136,6 +139,7 @@ run_parts() {
 			for program in tests/"$part"/*.sh; do
 				name=$(basename "$program" .sh)
 				[ -f "$program" ] && chosen "$name" || continue
+				[ -n "$suffix" ] && once "$program" && continue
 				run "$(width_of "$program")" "$part/$name$suffix" \
 				    "$log_dir/$part-$name$suffix.log" \
 				    env BUILD="$where" bash "$program"
@@ -151,7 +155,7 @@ sanitized=$plain-asan
 
 if build_all plain BUILD="$build"; then
 	if wants lint; then
-		run 1 lint "$log_dir/lint.log" env BUILD="$plain" bash tests/lib/lint.sh
+		LIMIT=900 run "$JOBS" lint "$log_dir/lint.log" nice env BUILD="$plain" bash tests/lib/lint.sh
 	fi
 	run_parts '' "$plain" unit fuzz system hostile clients
 fi

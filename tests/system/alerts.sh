@@ -3,6 +3,7 @@
 #
 # The alert rules and the dashboard: promtool takes the rules and they ring
 # when they should; each metric that either names is one of the table.
+# runs once: it reads texts
 
 . "$(dirname "$0")/../lib/harness.sh"
 

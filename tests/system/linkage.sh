@@ -3,6 +3,7 @@
 #
 # Each executable links what its role needs and nothing else: the dynamic
 # section of each is read and compared with a list of what it may name.
+# runs once: it reads the plain executables
 
 . "$(dirname "$0")/../lib/harness.sh"
 

@@ -5,6 +5,7 @@
 # grammar and each option is in the manuals and the other way round, each
 # example loads, each link, file and metric is there.  Then texts are spoilt on
 # purpose, each of which must be found.
+# runs once: it reads texts
 
 . "$(dirname "$0")/../lib/harness.sh"
 

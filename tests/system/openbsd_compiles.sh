@@ -5,6 +5,7 @@
 # files as OpenBSD's preprocessor would show them, against the declarations in
 # pledge/openbsd/ and with our own warnings.  This shows that they are C and
 # that the prototypes fit, no more: nothing here runs on OpenBSD.
+# runs once: it builds what no sanitizer sees
 
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
