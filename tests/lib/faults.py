@@ -101,7 +101,7 @@ def check(journal, out, effects, rows):
         counted = [r for r in outcomes[request] if r["calls"] > 0]
         if len(counted) != 1:
             bad.append("%d outcomes of the intent of %s" % (len(counted), n))
-    said = {intents[q]: r[-1]["outcome"] for q, r in outcomes.items() if q in intents}
+    said = {intents[q]: r[-1]["outcome"] for q, r in outcomes.items() if q in intents and r}
     for n, word in writes.items():
         if word == "ok" and effect[n] != 1:
             bad.append("%d was answered ok, and is not there" % n)
