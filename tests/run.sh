@@ -39,9 +39,9 @@ remember() { # NAME
 # settle LABEL FILE RC SECONDS LIMIT: counts the lines of a program that ended.
 settle() {
 	local label=$1 out=$2 rc=$3 took=$4 limit=$5 p f s line
-	p=$(grep -Ec '^ok( |$)' "$out")
-	f=$(grep -Ec '^not ok( |$)' "$out")
-	s=$(grep -Eic '^ok .*# SKIP' "$out")
+	p=$(grep -aEc '^ok( |$)' "$out")
+	f=$(grep -aEc '^not ok( |$)' "$out")
+	s=$(grep -aEic '^ok .*# SKIP' "$out")
 	passed=$((passed + p - s))
 	skipped=$((skipped + s))
 	failed=$((failed + f))
@@ -49,7 +49,7 @@ settle() {
 	    remember "$label: wanted at least one test, got none"
 	while IFS= read -r line; do
 		[ -n "$line" ] && failures+=("$label: ${line#not ok}")
-	done < <(grep -E '^not ok' "$out")
+	done < <(grep -aE '^not ok' "$out")
 	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
 		remember "$label: wanted an end within $limit s, got none"
 	elif [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
@@ -57,8 +57,8 @@ settle() {
 	fi
 	printf '%-44s %4d passed %3d failed%s  (%d s)\n' "$label" "$((p - s))" \
 	    "$f" "$([ "$s" -gt 0 ] && echo ", $s skipped")" "$took"
-	grep -E '^ok .*# SKIP' "$out" | sed 's/^ok/  skipped/'
-	grep -E '^not ok' "$out" | sed 's/^/  /'
+	grep -aE '^ok .*# SKIP' "$out" | sed 's/^ok/  skipped/'
+	grep -aE '^not ok' "$out" | sed 's/^/  /'
 	if [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
 		tail -n 15 "$out" | sed 's/^/  | /'
 	fi
