@@ -26,7 +26,7 @@ begun=$SECONDS
 # The whole run is bounded, and so is each script.
 TOTAL=${CHECK_SECONDS:-1140}
 EACH=${CHECK_EACH:-300}
-JOBS=${JOBS:-3}
+JOBS=${JOBS:-4}
 
 wants() { case " $parts " in *" $1 "*) ;; *) return 1 ;; esac; }
 

@@ -116,9 +116,11 @@ mkdir -p "$dir"
 chmod 755 "$dir"
 sed "s/port 8080/port $port/" "$contract/production.conf" >"$conf"
 key_add -o alice -s shop:order:read >/dev/null
+# It is not ready, which without its databases it need not be; it lives.
+daemon_ready() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/health/live")" = 200 ]; }
 nowhere="host=$dir port=1 dbname=nowhere user=nobody"
 REDIS_URL=redis://127.0.0.1:1 AUDIT_DSN=$nowhere ORDERS_DSN=$nowhere REPLICA_DSN=$nowhere \
-    daemon_start || note 'not ready, which without its databases it need not be'
+    daemon_start || die 'the production contract starts' 'an answer of /health/live'
 until_true 10 grep -q 'redis limits: away' "$daemon_log"
 like 'a Redis that is not there is said' 'redis limits: away: .*each node counts by itself' "$(cat "$daemon_log")"
 like 'and results without a key to seal them stay here' 'redis cache: off: there is no .redis key' "$(cat "$daemon_log")"
@@ -126,7 +128,7 @@ daemon_stop
 # What parses but is not in force yet is said at the start; it never pretends.
 sed -i 's/limit rows 100/limit rows 100\n\tpage by id/' "$conf"
 REDIS_URL=redis://127.0.0.1:1 AUDIT_DSN=$nowhere ORDERS_DSN=$nowhere REPLICA_DSN=$nowhere \
-    daemon_start || note 'not ready, which without its databases it need not be'
+    daemon_start || die 'the production contract starts' 'an answer of /health/live'
 like 'not in force yet, and said: page by' 'not (in force|built).*page by|page by.*not (in force|built)' "$(cat "$daemon_log")"
 daemon_stop
 
