@@ -116,7 +116,7 @@ node alone 1 '' ''
 node limited 1 'redis from env "REDIS_URL"' ''
 node shared 1 'redis from env "REDIS_URL"
 	redis key from env "REDIS_KEY"' ''
-until_true 10 eval 'ctl status -v | grep -q "redis limits: in force"' || die 'Redis is in force' 'in force' "$(ctl status -v)"
+until_true 10 eval 'grep -q "redis limits: in force" <<<"$(ctl status -v)"' || die 'Redis is in force' 'in force' "$(ctl status -v)"
 # What is measured is there already when it is measured.
 for tool in item_cached report_cached; do drive warm alone "$tool" 32; done
 drive warm shared item_cached 32

@@ -53,7 +53,7 @@ daemon_start || die 'the daemon starts without the provider' ready
 call "$key" order_lookup '{"order_id":1001}'
 is 'an API key works without the provider' 200 "$status"
 signing_keys && provider_start
-keys_there() { ctl status -v | grep -q "issuer $issuer: keys 4,"; }
+keys_there() { grep -q "issuer $issuer: keys 4," <<<"$(ctl status -v)"; }
 until_true 30 keys_there || die 'the keys come once the provider is there' 'keys 4' "$(ctl status -v)"
 clients
 is 'there is a token of each client' 4 "$(wc -l <"$work/tokens")"

@@ -99,7 +99,7 @@ in_force() { # NODE
 	on "$1"
 	ctl status -v | grep -c 'redis [a-z]*: in force' | grep -qx "${2:-2}"
 }
-away() { on "$1"; ctl status -v | grep -q 'redis limits: away'; }
+away() { on "$1"; grep -q 'redis limits: away' <<<"$(ctl status -v)"; }
 lines() { grep -c "$2" "$work/$1/log"; }
 # ask_many NODE COUNT KEY TOOL ARGUMENTS: the HTTP statuses, counted.
 ask_many() {

@@ -48,7 +48,7 @@ serves() { call "$key" one '{}'; [ "$(jqb '.result.structuredContent.rows[0].n')
 pids() { sql postgres "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE usename = 'app'"; }
 children=$(child_pids | tr '\n' ' ')
 connected() { sql postgres "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state = 'idle'"; }
-all_up() { [ "$(connected)" = 4 ] && ctl status | grep -Eq 'source +pg .*4 of 4 connections up'; }
+all_up() { [ "$(connected)" = 4 ] && grep -Eq 'source +pg .*4 of 4 connections up' <<<"$(ctl status)"; }
 end_all() { sql postgres "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'" >/dev/null; }
 until_true 10 all_up
 before=$(pids)

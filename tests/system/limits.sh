@@ -182,7 +182,7 @@ comes_back() { # NAME
 	until_true 30 gets_in
 	is "$1: the caller gets in again" 200 "$status"
 	# All of it, not one place of three.
-	until_true 30 eval 'ctl status -v | grep -q "calls in flight 0,"'
+	until_true 30 eval 'grep -q "calls in flight 0," <<<"$(ctl status -v)"'
 	like "$1: nothing stays counted" 'calls in flight 0,' "$(ctl status -v | grep 'calls in flight')"
 }
 sleepers 3 3

@@ -66,7 +66,7 @@ managed systemctl start pontifexd || die 'it starts' 'exit 0' "$(log | tail -n 1
 call "$key" order_lookup '{"order_id":1001}'
 is 'as soon as the manager says so, a call is served' 1001 "$(jqb '.result.structuredContent.rows[0].id')"
 is 'the manager is told more' 'serving 2 tools by 1 listeners and 2 handlers' "$(show StatusText)"
-until_true 10 eval 'log | grep -q "port $away"'
+until_true 10 eval 'grep -q "port $away" <<<"$(log)"'
 like 'the credential was read' "port $away failed" "$(log | grep 'audit database')"
 parent=$(main_pid)
 until_true 10 pgrep -P "$parent" -x fetcher

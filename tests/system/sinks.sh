@@ -148,7 +148,7 @@ like 'which is said' 'die.sh: ended with 0: started anew' "$(cat "$daemon_log")"
 
 # Fill what the hanging one can hold; it is told, the others go on.
 load 30 3000 >/dev/null
-hung() { ctl status -v | grep -q 'sink pipe-2 failed'; }
+hung() { grep -q 'sink pipe-2 failed' <<<"$(ctl status -v)"; }
 until_true 40 hung
 succeeds 'one that hangs counts as failed' hung
 arrives 'while the others go on: TCP' "$work/rs/tcp"

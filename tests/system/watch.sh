@@ -77,7 +77,7 @@ handler=$(child_pids handler | head -n 1)
 kill -9 "$handler"
 until_true 10 process_gone "$handler"
 until_true 10 daemon_ready
-restarted() { ctl status -v | grep -q '^pontifexd_process_restarts_total handler . 1'; }
+restarted() { grep -q '^pontifexd_process_restarts_total handler . 1' <<<"$(ctl status -v)"; }
 until_true 10 restarted
 call "$key" order_lookup '{"order_id":1001}'
 fresh
@@ -146,7 +146,7 @@ listener=$(child_pids listener | head -n 1)
 kill -9 $(child_pids listener)
 until_true 10 process_gone "$listener"
 until_true 10 daemon_ready
-scraped() { scrape | grep -q '^pontifexd_build_info'; }
+scraped() { grep -q '^pontifexd_build_info' <<<"$(scrape)"; }
 succeeds 'after the death of every listener they are served again' until_true 10 scraped
 
 # ---- the screen and JSON ---------------------------------------------------
