@@ -24,9 +24,9 @@ failures=()
 begun=$SECONDS
 
 # The whole run is bounded, and so is each script.
-TOTAL=${CHECK_SECONDS:-1140}
+TOTAL=${CHECK_SECONDS:-1170}
 EACH=${CHECK_EACH:-300}
-JOBS=${JOBS:-4}
+JOBS=${JOBS:-3}
 
 wants() { case " $parts " in *" $1 "*) ;; *) return 1 ;; esac; }
 

@@ -201,6 +201,8 @@ child_pids() {
 	    awk -v role="${1:-}" 'role == "" || $2 == role { print $1 }'
 }
 
+# The secret of a key, which may have a _ in it.
+secret_of() { printf %s "$1" | cut -d_ -f4-; }
 # key_add OPTIONS...: prints the plaintext.  -o tester unless told.
 key_add() {
 	"$build/pontifexctl" key add -F "$keys" "$@"

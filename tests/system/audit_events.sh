@@ -42,7 +42,7 @@ comes 'how many keys are in force' keys '.keys == 1'
 other=$(key_add -o bob -s shop:order:read)
 id=$(key_id "$other")
 comes 'a key that came' key_added ".key_id == \"$id\" and .owner_id == \"bob\" and .scopes == [\"shop:order:read\"]"
-is 'nothing of its secret' '' "$(grep -F "${other##*_}" "$dir"/audit/*)"
+is 'nothing of its secret' '' "$(grep -F -- "$(secret_of "$other")" "$dir"/audit/*)"
 hash=$(grep "^$id:" "$keys" | cut -d: -f2)
 is 'nor its hash' '' "$(grep -F "$hash" "$dir"/audit/*)"
 sed -i "s/^\($id:.*\)shop:order:read/\1shop:order:write/" "$keys"

@@ -12,7 +12,7 @@ second=$(key_add -o bob -s shop:order:read,shop:order:write -e 2099-12-31 -a ten
 is 'the key file is for its owner alone' 600 "$(stat -c %a "$keys")"
 is 'so is the pepper' 600 "$(stat -c %a "$keys.pepper")"
 is 'a key a line' 2 "$(wc -l <"$keys")"
-unlike 'no plaintext is stored' "${first##*_}|${second##*_}" "$(cat "$keys" "$keys.pepper")"
+unlike 'no plaintext is stored' "$(secret_of "$first")|$(secret_of "$second")" "$(cat "$keys" "$keys.pepper")"
 is 'key add prints the key and nothing else' 1 "$(key_add -o eve -s shop:order:read | wc -l)"
 
 list=$("$build/pontifexctl" key list -F "$keys")

@@ -259,7 +259,7 @@ works "$(cat "$work/added.7")"
 daemon_stop
 is 'a restart forgets nothing' "$was" "$(used)"
 is 'and adds what is new' true "$(listed "$(key_id "$(cat "$work/added.7")")" '.last_used != null')"
-unlike 'no secret is in it' "${last##*_}" "$(cat "$keys.used")"
+unlike 'no secret is in it' "$(secret_of "$last")" "$(cat "$keys.used")"
 
 # -- a trail in JSON
 out=$("$build/pontifexctl" audit verify -J -j "$dir/audit")

@@ -125,7 +125,6 @@ sleep 0.5
 
 hash_of() { sed -n "s/^$(key_id "$1"):\([^:]*\):.*/\1/p" "$keys"; }
 hash_hex=$(hash_of "$key")
-secret_of() { printf %s "$1" | cut -d_ -f4-; }
 seed_text=$(tr -d '\n' <"$dir/audit/checkpoint.key")
 redact_text=$(tr -d '\n' <"$dir/audit/redact.key")
 text() { printf %s "$1" | hex; }
