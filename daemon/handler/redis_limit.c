@@ -75,6 +75,8 @@ counter_key(const struct call *c, const struct rate *rate, int of_tool)
 	buffer_clear(&b);
 	put_string(&b, of_tool ? "caller and tool" : "caller");
 	put_string(&b, redis.namespace);
+	/* As authd keeps them apart: a key's owner is not a token's. */
+	put_u8(&b, (uint8_t)c->identity.kind);
 	put_slice(&b, c->identity.owner);
 	put_string(&b, of_tool ? c->tool->name : "");
 	put_rate(&b, rate);
