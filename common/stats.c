@@ -43,6 +43,18 @@ static const struct stat_row rows[STAT_MAX] = {
 	[STAT_CONFIG] = { "pontifexd_config_info", STAT_GAUGE, MERGE_MAX,
 	    UNIT_ONE, PARENT, { LABEL_DIGEST, LABEL_PATH },
 	    "Always 1; which configuration is in force." },
+	[STAT_CONFIG_LOADED] = GAUGE(PARENT, MERGE_MAX, UNIT_S,
+	    "config_last_reload_success_timestamp_seconds",
+	    "When the configuration in force was loaded, since 1970."),
+	[STAT_RELOAD_OK] = GAUGE(PARENT, MERGE_MIN, UNIT_ONE,
+	    "config_last_reload_successful",
+	    "0 where the last reload was refused; 1, too, where none was tried."),
+	[STAT_RELOAD_TIME] = GAUGE(PARENT, MERGE_MAX, UNIT_S,
+	    "config_last_reload_timestamp_seconds",
+	    "When a reload was tried last, since 1970; absent: never."),
+	[STAT_RELOAD_REFUSED] = GAUGE_OF(PARENT, MERGE_MAX, UNIT_ONE, LABEL_WHY,
+	    "config_last_reload_refused_info",
+	    "Always 1; why the last reload was refused; absent: it was not."),
 	[STAT_START_TIME] = GAUGE(PARENT, MERGE_MIN, UNIT_S,
 	    "start_time_seconds", "When the daemon started, since 1970."),
 	[STAT_PROCESS_UP] = GAUGE_OF(PARENT, MERGE_MIN, UNIT_ONE,
@@ -242,7 +254,7 @@ stat_label_name(enum stat_label label)
 		[LABEL_SINK] = "sink", [LABEL_PROCESS] = "process",
 		[LABEL_OUTCOME] = "outcome", [LABEL_REASON] = "reason",
 		[LABEL_VERSION] = "version", [LABEL_DIGEST] = "digest",
-		[LABEL_PATH] = "path",
+		[LABEL_PATH] = "path", [LABEL_WHY] = "why",
 	};
 
 	return (unsigned int)label < LABEL_KIND_MAX ? names[label] : NULL;

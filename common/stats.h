@@ -24,6 +24,10 @@ enum stat_id {
 	/* parent */
 	STAT_BUILD,
 	STAT_CONFIG,
+	STAT_CONFIG_LOADED,
+	STAT_RELOAD_OK,
+	STAT_RELOAD_TIME,
+	STAT_RELOAD_REFUSED,
 	STAT_START_TIME,
 	STAT_PROCESS_UP,
 	STAT_PROCESS_ANSWERS,
@@ -123,6 +127,7 @@ enum stat_label {
 	LABEL_VERSION,		/* one: this program's */
 	LABEL_DIGEST,		/* one: the configuration's */
 	LABEL_PATH,		/* one: the configuration's */
+	LABEL_WHY,		/* one: why a reload was refused; not for all */
 	LABEL_KIND_MAX
 };
 

@@ -167,7 +167,7 @@ figures_ready(const struct stat_set *set, void *arg)
 	}
 	if ((b = channel_begin(cl->channel, MSG_FIGURES, 0)) == NULL)
 		return;
-	figures_encode(b, set);
+	figures_encode(b, set, cl->trusted);
 	if (channel_commit(cl->channel) == -1)
 		reply_text(cl, CTL_REPLY_FAILED, "more figures than fit into an answer\n");
 	answered(cl);

@@ -46,6 +46,8 @@ static const struct rule {
 	    "shown to a handler: a listener is not honest" },
 	{ STAT_FETCHES_REFUSED, ABOVE, 0, 1, "authd asked the fetcher for what "
 	    "it may not: one of them is not honest" },
+	{ STAT_RELOAD_OK, IS, 0, 1, "the last reload was refused: the file on "
+	    "disk is not what is in force" },
 	{ STAT_SOURCE_BREAKER, IS, 2, 1, "is not asked for now: it failed "
 	    "several times in a row" },
 	{ STAT_SOURCE_BREAKER, IS, 1, 1, "failed, and is being tried again" },

@@ -360,6 +360,29 @@ print_keys(const struct figures *f, uint64_t now)
 	printf("\n");
 }
 
+/* What is in force, and whether a later one should be. */
+static void
+print_config(const struct figures *f, uint64_t now)
+{
+	const struct series *why = figures_next(f, STAT_RELOAD_REFUSED, NULL);
+	uint64_t loaded = figures_value(f, STAT_CONFIG_LOADED, now);
+	uint64_t tried = figures_value(f, STAT_RELOAD_TIME, 0);
+	char span[32], reason[512];
+
+	printf("config    loaded %s ago", span_text(now > loaded ? now - loaded :
+	    0, span, sizeof(span)));
+	if (tried == 0)
+		printf(", no reload since the start");
+	else if (figures_value(f, STAT_RELOAD_OK, 1) != 0)
+		printf(" by a reload");
+	else
+		printf("; a reload %s ago was REFUSED: %s", span_text(now > tried ?
+		    now - tried : 0, span, sizeof(span)), why == NULL ?
+		    "root is told why" : log_safe(reason, sizeof(reason),
+		    why->label[0]));
+	printf("\n");
+}
+
 void
 screen_print(const struct figures *f, const struct figures *before,
     uint64_t now, const struct problem *problem, size_t problems)
@@ -372,4 +395,5 @@ screen_print(const struct figures *f, const struct figures *before,
 	print_sources(f);
 	print_audit(f);
 	print_keys(f, now);
+	print_config(f, now);
 }

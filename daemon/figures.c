@@ -162,7 +162,8 @@ label_limits(const struct config *conf, uint32_t limit[LABEL_KIND_MAX])
 	limit[LABEL_REASON] = REASON_MAX;
 	while ((c = next_serving(c)) != NULL)
 		limit[LABEL_PROCESS]++;
-	limit[LABEL_VERSION] = limit[LABEL_DIGEST] = limit[LABEL_PATH] = 1;
+	limit[LABEL_VERSION] = limit[LABEL_DIGEST] = limit[LABEL_PATH] =
+	    limit[LABEL_WHY] = 1;
 }
 
 /* What the parent knows itself goes the way of all other figures. */
@@ -173,11 +174,13 @@ own_figures(struct stat_set *set)
 	struct child_proc *c = NULL;
 	struct frame f = { .fd = -1 };
 	struct buffer b;
+	uint64_t started = wall_us() / 1000000 -
+	    (now_ms() - parent.started_ms) / 1000;
 	int rc;
 
 	buffer_init(&b, FRAME_PAYLOAD_MAX);
-	put_stat(&b, STAT_START_TIME, wall_us() / 1000000 -
-	    (now_ms() - parent.started_ms) / 1000);
+	put_stat(&b, STAT_START_TIME, started);
+	reloaded_figures(&b, started);
 	put_stat_of(&b, STAT_BUILD, 0, 1);
 	put_stat_of2(&b, STAT_CONFIG, 0, 0, 1);
 	while ((c = next_serving(c)) != NULL)
@@ -310,6 +313,13 @@ figures_forget(const void *arg)
 			waiters[i].done = NULL;
 }
 
+/* What happened just now is to be seen at once. */
+void
+figures_stale(void)
+{
+	total_ms = 0;
+}
+
 int
 figures_take(struct child_proc *c, const struct frame *f)
 {
@@ -369,12 +379,14 @@ figures_label(const struct stat_cell *c, unsigned int which)
 		return parent.config->digest;
 	if (kind == LABEL_PATH)
 		return parent.config->path;
+	if (kind == LABEL_WHY)
+		return reloaded_why();
 	name = name_of(parent.config, kind, index);
 	return name == NULL ? "" : name;
 }
 
 void
-figures_encode(struct buffer *b, const struct stat_set *set)
+figures_encode(struct buffer *b, const struct stat_set *set, int reasons)
 {
 	const struct stat_cell *cell;
 	size_t i, n;
@@ -382,6 +394,8 @@ figures_encode(struct buffer *b, const struct stat_set *set)
 	for (i = 0; i < set->n; i += n) {
 		cell = &set->cell[i];
 		n = 1;
+		if (stat_row(cell->id)->label[0] == LABEL_WHY && !reasons)
+			continue;
 		while (stat_row(cell->id)->kind == STAT_HISTOGRAM &&
 		    i + n < set->n && cell[n].id == cell->id &&
 		    cell[n].label == cell->label)

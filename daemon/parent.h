@@ -240,6 +240,14 @@ int	reload_auditd_ended(void);	/* 1: it was dealt with */
 void	reload_crew_gone(void);		/* there is a place again */
 void	reload_has_left(void);		/* a listener accepts nothing more */
 
+/* reloaded.c: what became of the last one. */
+#define RELOAD_WHY_MAX	256	/* bytes of a reason, for trail and status */
+void	reloaded_in_force(void);
+void	reloaded_refused(struct slice why);
+/* Empty where the last was not refused. */
+const char *reloaded_why(void);
+void	reloaded_figures(struct buffer *, uint64_t started_s);
+
 /* checked.c: what the handlers of a crew that rises found at their sources. */
 int	checked_frame(struct child_proc *, const struct frame *);
 
@@ -269,8 +277,13 @@ typedef void (*figures_done)(const struct stat_set *, void *);
 void	figures_collect(figures_done, void *);
 /* Who asked is gone: done is not called. */
 void	figures_forget(const void *arg);
-/* Appends them as series (common/series.h). */
-void	figures_encode(struct buffer *, const struct stat_set *);
+/*
+ * Appends them as series (common/series.h).  reasons: the reader may know why
+ * a reload was refused.
+ */
+void	figures_encode(struct buffer *, const struct stat_set *, int reasons);
+/* What was collected a moment ago is told no more. */
+void	figures_stale(void);
 /* A child's MSG_STATS; -1: malformed, or nobody asked. */
 int	figures_take(struct child_proc *, const struct frame *);
 /* It is dead: its counters stay. */

@@ -23,7 +23,6 @@
 #define RISE_MS		40000
 #define HAND_OVER_MS	5000	/* for auditd to end its group */
 #define ANSWER_MAX	(256 * 1024)	/* bytes */
-#define WHY_MAX		256	/* bytes of it in the trail */
 
 enum step {
 	STEP_NONE,
@@ -97,7 +96,7 @@ first_reason(void)
 	struct slice s = { text.data == NULL ? "" : (const char *)text.data,
 	    0 };
 
-	while (s.len < text.len && s.len < WHY_MAX && s.ptr[s.len] != '\n')
+	while (s.len < text.len && s.len < RELOAD_WHY_MAX && s.ptr[s.len] != '\n')
 		s.len++;
 	return s;
 }
@@ -108,7 +107,7 @@ tell_refused(void)
 	struct slice why = first_reason();
 	struct buffer b;
 
-	buffer_init(&b, 8 * WHY_MAX);
+	buffer_init(&b, 8 * RELOAD_WHY_MAX);
 	(void)json_write_string(&b, why.ptr, why.len);
 	(void)buffer_add_char(&b, '\0');
 	event_tell("reload", "{%s,\"from\":\"%.16s\",\"refused\":%s}",
@@ -130,6 +129,7 @@ refuse(const char *why)
 		(void)buffer_printf(&text, "%s\n", why);
 	tell_refused();
 	reason = first_reason();
+	reloaded_refused(reason);
 	log_warn("reload refused, nothing has changed: %.*s", (int)reason.len,
 	    reason.ptr);
 	(void)buffer_add_cstr(&text, "reload refused: nothing has changed\n");
@@ -180,6 +180,7 @@ swap(void)
 	event_tell("reload", "{%s,\"from\":\"%.16s\",\"to\":\"%.16s\"}",
 	    now.by, old->config->digest, crew->config->digest);
 	figures_reloaded(old->config, crew->config);
+	reloaded_in_force();
 	crew->state = CREW_SERVING;
 	/* One that is started anew has nothing to tell. */
 	crew->check = CHECK_NONE;
@@ -401,6 +402,9 @@ reload_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 		no = busy;
 	if (no != NULL) {
 		log_warn("reload refused: %.*s", (int)strlen(no) - 1, no);
+		/* One that waits will read what this one would have. */
+		if (no == early && !parent.stopping)
+			reloaded_refused(slice_of("the daemon was not ready"));
 		if (done != NULL)
 			done(1, no, strlen(no), arg);
 		return;

@@ -55,6 +55,19 @@ succeeds 'a reload is recorded, with the uid' until_true 5 recorded reload 1
 ctl log verbose >"$work/out" 2>&1
 ctl log brief >"$work/out" 2>&1
 succeeds 'the level of the log, too' until_true 5 recorded log_level 2
+if [ "$(id -u)" -eq 0 ]; then
+	cp "$conf" "$work/good.conf"
+	echo 'SENTINEL_of_the_file' >>"$conf"
+	ctl reload >"$work/out" 2>&1
+	out=$(as 65534 "$gid" "$work/ctl" -s "$socket" status
+	    as 65534 "$gid" "$work/ctl" -s "$socket" status -j
+	    as 65534 "$gid" "$work/ctl" -s "$socket" status -v)
+	like 'the group sees that a reload was refused' 'was REFUSED: root is told why' "$out"
+	unlike 'and not why: it may not read the file, which that quotes' SENTINEL "$out"
+	like 'root does' 'was REFUSED: .*SENTINEL' "$(ctl status)"
+	cp "$work/good.conf" "$conf"
+	ctl reload >"$work/out" 2>&1
+fi
 
 # ---- hostile clients -------------------------------------------------------
 

@@ -30,6 +30,16 @@ like 'and that nothing has changed' 'nothing has changed$' "$reload_said"
 is 'every process is the same' "$before" "$(pids)"
 like 'the trail has it with the reason' "\"uid\":$(id -u),.*\"refused\":\"$conf:" "$(until_true 5 eval '[ -n "$(events)" ]'; events | tail -n 1)"
 
+figure() { jq -r ".metrics.pontifexd_config_last_reload_$1[0].${2:-value}" "$work/figures"; } # NAME [LABEL]
+ctl status -j >"$work/figures"
+is 'status says that something is wrong' 3 $?
+is 'that the last reload was refused' 0 "$(figure successful)"
+like 'when' '^[0-9]{10}$' "$(figure timestamp_seconds)"
+like 'and the first line of why' "^$conf:[0-9]+: " "$(figure refused_info why)"
+is 'what is in force was loaded at the start' "$(jq '.metrics.pontifexd_start_time_seconds[0].value' "$work/figures")" "$(figure success_timestamp_seconds)"
+like 'the screen says so first' '^!! the last reload was refused' "$(ctl status | sed -n 2p)"
+like 'and at its end' "^config +loaded [0-9]+ s ago; a reload [0-9]+ s ago was REFUSED: $conf:[0-9]+: " "$(ctl status | tail -n 1)"
+
 write_conf "$good
 tool no_table {
 	description \"d\"
@@ -56,6 +66,8 @@ like 'which is named' "key file $keys: No such file" "$reload_said"
 mv "$keys.away" "$keys"
 until_true 5 eval 'call "$key" order_lookup "{\"order_id\":1001}"; [ "$status" = 200 ]'
 is 'all the while the same processes serve' "200 $before" "$status $(pids)"
+ctl status -j >"$work/figures"
+like 'the last of them is told' "key file $keys: No such file" "$(figure refused_info why)"
 
 # ---- what is good is in force
 
@@ -71,6 +83,10 @@ call "$key" customers '{}'
 is 'a tool is not there before' -32602 "$(jqb .error.code)"
 reload
 is 'a reload' "0 configuration $(in_force) is in force" "$reload_status $reload_said"
+ctl status -j >"$work/figures"
+is 'status is well again' '0 1 null' "$? $(figure successful) $(figure refused_info why)"
+is 'and says when it was loaded' "$(figure timestamp_seconds)" "$(figure success_timestamp_seconds)"
+like 'the screen, too' '^config +loaded [0-9]+ s ago by a reload$' "$(ctl status | tail -n 1)"
 is 'every process but auditd and the parent is another' "$(pids auditd)" \
     "$(comm -12 <(tr ' ' '\n' <<<"$before" | sort) <(child_pids | sort) | grep . | tr '\n' ' ')"
 like 'the tool is listed' customers "$(tools)"

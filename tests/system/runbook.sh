@@ -43,6 +43,12 @@ key=$(key_add -o alice -s shop:order:read -i alice1 -r 1000000)
 daemon_start || die 'the daemon starts' ready
 answers || die 'a call is served' 200 "$status"
 like 'all is well to begin with' 'all well' "$(ctl status | head -n 1)"
+cp "$conf" "$work/good.conf"
+echo 'tool broken {' >>"$conf"
+fails 'a bad file is refused' ctl reload
+like 'status says so' '^!! the last reload was refused' "$(ctl status | sed -n 2p)"
+does reload-refused
+cp "$work/good.conf" "$conf"
 for word in status verify keys refused; do does $word; done
 cat >>"$conf" <<'EOF'
 tool order_count {

@@ -164,6 +164,24 @@ is 'every metric of the port is in it' '' "$(comm -13 <(jq -r '.metrics | keys[]
 is 'a daemon that is not there: exit code 1' 1 $?
 ctl status -j -v >"$work/out" 2>&1
 is 'both at once: usage' 2 $?
+like 'no reload was asked for' '^config +loaded .* ago, no reload since the start$' "$(tail -n 1 "$work/screen")"
+
+# ---- a reload that is refused
+
+fresh
+is 'as long as none was refused' '1 none' "$(metric pontifexd_config_last_reload_successful) $(metric pontifexd_config_last_reload_timestamp_seconds)"
+cp "$conf" "$work/good.conf"
+echo 'SENTINEL_of_the_file' >>"$conf"
+ctl reload >"$work/out" 2>&1
+is 'a bad file is refused' 1 $?
+fresh
+is 'the metrics know' 0 "$(metric pontifexd_config_last_reload_successful)"
+like 'since when' '^[0-9]{10}$' "$(sed -n 's/^pontifexd_config_last_reload_timestamp_seconds //p' "$work/metrics")"
+unlike 'and not why, which quotes the file' 'SENTINEL|refused_info' "$(cat "$work/metrics")"
+cp "$work/good.conf" "$conf"
+ctl reload >"$work/out" 2>&1
+fresh
+is 'until one is in force' 1 "$(metric pontifexd_config_last_reload_successful)"
 daemon_stop
 
 # ---- by a Unix socket, and what does not load ------------------------------
