@@ -731,6 +731,15 @@ start_event(void)
 	join_event("start", detail);
 }
 
+/* The audit database refuses what we have. */
+static void
+on_refused(void)
+{
+	static uint64_t asked_ms;
+
+	child_ask_credentials(CREDENTIALS_AUDIT, &asked_ms);
+}
+
 static void
 on_gap(const char *detail)
 {
@@ -757,7 +766,7 @@ prepare(void)
 	struct sinks_conf sc;
 	struct drain_conf dc = {
 		.base = child.base, .dsn = conf.dsn, .node = conf.node,
-		.durable = durable_seq,
+		.durable = durable_seq, .refused = on_refused,
 	};
 	static const struct timeval at_once = { 0, 0 };
 	size_t bytes;
@@ -850,6 +859,16 @@ take_pipe(const struct frame *f)
 	return sink_pipe(index, f->fd);
 }
 
+/* The parent read it again. */
+static int
+new_dsn(const struct frame *f)
+{
+	struct msg_dsn m;
+
+	return get_dsn(f, &m) == -1 || m.number != CREDENTIALS_AUDIT ? -1 :
+	    drain_renew(m.dsn);
+}
+
 /* Another configuration is in force: what is new in it is told. */
 static int
 new_catalogue(const struct frame *f)
@@ -896,6 +915,8 @@ control(const struct frame *f)
 		return on_parent_event(f);
 	if (f->type == MSG_SINK_PIPE)
 		return take_pipe(f);
+	if (f->type == MSG_DSN)
+		return new_dsn(f);
 	if (f->type == MSG_CONF_CATALOGUE || f->type == MSG_CONF_TOOL_DIGEST)
 		return new_catalogue(f);
 	if (f->type == MSG_HAND_OVER) {

@@ -334,6 +334,7 @@ struct drain_conf {
 	unsigned int		 deadline_ms;	/* of one step; 0: the default */
 	unsigned int		 batch;		/* rows; 0: the default */
 	uint64_t		 patience;	/* bytes of backlog: below, calls go first */
+	void			(*refused)(void);	/* a login; may be NULL */
 };
 
 /* Reads the cursor: 0, or -1 after a log line.  seq 0: nothing drained. */
@@ -342,6 +343,8 @@ int	 drain_cursor(int dir, uint64_t *seq, uint8_t hash[DIGEST_LEN]);
 int	 drain_open(const struct drain_conf *);
 void	 drain_close(void);
 void	 drain_needs(struct sandbox_needs *);
+/* The connection string as it is now; -1: there is no database. */
+int	 drain_renew(struct slice dsn);
 /* So many bytes of new records are durable. */
 void	 drain_kick(size_t bytes);
 void	 drain_hurry(void);		/* the end: nothing goes first any more */
@@ -380,10 +383,16 @@ struct dsn {
 	uint16_t	 port[DSN_HOSTS_MAX];
 	size_t		 ports;
 	int		 resolve;	/* names must be looked up later on */
+	char		*text;		/* as it was given */
 };
 /* Looks host names up, once: a look-up in the loop would stop every call.
  * Returns 0, or -1 after a log line that tells nothing of the string. */
 int	 dsn_parse(struct dsn *, const char *);
+/*
+ * In the sandbox: takes another string that leads to the same place.  1: it is
+ * in force; 0: it is the same, or, after a log line, cannot be taken.
+ */
+int	 dsn_renew(struct dsn *, const char *);
 void	 dsn_free(struct dsn *);
 void	 dsn_needs(const struct dsn *, struct sandbox_needs *);
 

@@ -5,6 +5,8 @@
  * up inside PQconnectPoll(), and block; so they are looked up here, at start,
  * and handed to it as addresses.  Where that fails at start libpq gets
  * the name after all: a short stop of the loop then beats no drain at all.
+ * Later on another string is taken where it leads to the same place: what was
+ * looked up stays, a password may be new.
  */
 
 #include <sys/socket.h>
@@ -16,6 +18,7 @@
 
 #include "../common/compat.h"
 #include "../common/log.h"
+#include "../common/pglogin.h"
 #include "../pledge/sandbox.h"
 #include "auditd.h"
 
@@ -67,6 +70,8 @@ dsn_free(struct dsn *d)
 	}
 	for (i = 0; i < d->sockets; i++)
 		free(d->socket[i]);
+	if (d->text != NULL)
+		freezero(d->text, strlen(d->text));
 	memset(d, 0, sizeof(*d));
 }
 
@@ -174,8 +179,9 @@ resolve_hosts(struct dsn *d)
 	    dsn_set(d, "port", l.port) == -1 ? -1 : 0;
 }
 
-int
-dsn_parse(struct dsn *d, const char *text)
+/* Its words, and those of ours that it leaves open; 0, or -1. */
+static int
+take_words(struct dsn *d, const char *text)
 {
 	PQconninfoOption *options, *o;
 	char *error = NULL;
@@ -197,19 +203,73 @@ dsn_parse(struct dsn *d, const char *text)
 		explicit_bzero(o->val, strlen(o->val));
 	}
 	PQconninfoFree(options);
-	if (rc == 0)
-		rc = resolve_hosts(d);
 	if (rc == 0 && dsn_get(d, "application_name") == NULL)
 		rc = dsn_set(d, "application_name", "pontifexd auditd");
 	/* Kerberos would block the loop; whoever wants it says so. */
 	if (rc == 0 && dsn_get(d, "gssencmode") == NULL)
 		rc = dsn_set(d, "gssencmode", "disable");
-	if (rc == -1) {
+	if (rc == 0 && (d->text = strdup(text)) == NULL)
+		rc = -1;
+	if (rc == -1)
+		log_warn("audit database: a connection string that cannot be "
+		    "used: no memory, or too many words");
+	return rc;
+}
+
+int
+dsn_parse(struct dsn *d, const char *text)
+{
+	if (take_words(d, text) == 0) {
+		if (resolve_hosts(d) == 0)
+			return 0;
 		log_warn("audit database: a connection string that cannot be "
 		    "used: hosts or ports");
-		dsn_free(d);
 	}
-	return rc;
+	dsn_free(d);
+	return -1;
+}
+
+/* What was looked up, opened to the sandbox, and cannot be again. */
+static int
+keep_place(struct dsn *to, struct dsn *from)
+{
+	static const char *const looked_up[] = { "host", "hostaddr", "port" };
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < sizeof(looked_up) / sizeof(looked_up[0]); i++)
+		if ((value = dsn_get(from, looked_up[i])) != NULL &&
+		    dsn_set(to, looked_up[i], value) == -1)
+			return -1;
+	memcpy(to->socket, from->socket, sizeof(to->socket));
+	to->sockets = from->sockets;
+	from->sockets = 0;
+	memcpy(to->port, from->port, sizeof(to->port));
+	to->ports = from->ports;
+	to->resolve = from->resolve;
+	return 0;
+}
+
+int
+dsn_renew(struct dsn *d, const char *text)
+{
+	struct dsn new;
+
+	if (d->text == NULL || strcmp(d->text, text) == 0)
+		return 0;
+	if (!pglogin_same_place(d->text, text)) {
+		log_warn("audit database: its connection string cannot be "
+		    "read, or names another host, port or file than at the "
+		    "start, which the sandbox does not know: reload for that");
+		return 0;
+	}
+	if (take_words(&new, text) == -1 || keep_place(&new, d) == -1) {
+		dsn_free(&new);
+		return 0;
+	}
+	dsn_free(d);
+	*d = new;
+	return 1;
 }
 
 void

@@ -21,6 +21,7 @@
 #include "../common/compat.h"
 #include "../common/crypt.h"
 #include "../common/log.h"
+#include "../common/pglogin.h"
 #include "../common/proc.h"
 #include "../pledge/sandbox.h"
 #include "auditd.h"
@@ -180,6 +181,9 @@ connection_lost(const char *what)
 	why[strcspn(why, "\n")] = '\0';
 	if (d.phase == DRAIN_SENDING)
 		d.unsure = 1;
+	if (d.phase == DRAIN_CONNECTING && d.conf.refused != NULL &&
+	    pglogin_refused(PQerrorMessage(d.conn)))
+		d.conf.refused();
 	back_off(what, why);
 }
 
@@ -289,6 +293,8 @@ connect_start(void)
 		return;
 	}
 	(void)PQsetNoticeReceiver(d.conn, on_notice, NULL);
+	/* A login that is refused is told by its state, which is there alone. */
+	(void)PQsetErrorVerbosity(d.conn, PQERRORS_VERBOSE);
 	d.phase = DRAIN_CONNECTING;
 	set_timer(deadline());
 	if (PQstatus(d.conn) == CONNECTION_BAD) {
@@ -707,6 +713,26 @@ drain_needs(struct sandbox_needs *needs)
 {
 	if (d.phase != DRAIN_OFF)
 		dsn_needs(&d.dsn, needs);
+}
+
+int
+drain_renew(struct slice dsn)
+{
+	char *text;
+
+	if (d.phase == DRAIN_OFF)
+		return -1;
+	if ((text = slice_dup(dsn)) == NULL)
+		return 0;
+	if (dsn_renew(&d.dsn, text)) {
+		log_info("audit database: its connection string was read "
+		    "again");
+		d.backoff_ms = BACKOFF_MIN_MS;
+		if (d.phase == DRAIN_WAITING)
+			set_timer(0);
+	}
+	freezero(text, dsn.len + 1);
+	return 0;
 }
 
 void

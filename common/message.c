@@ -498,7 +498,7 @@ get_conf_source(const struct frame *f, struct msg_conf_source *m)
 void
 put_dsn(struct buffer *b, const struct msg_dsn *m)
 {
-	put_u32(b, m->source);
+	put_u32(b, m->number);
 	put_slice(b, m->dsn);
 }
 
@@ -507,7 +507,7 @@ get_dsn(const struct frame *f, struct msg_dsn *m)
 {
 	READ(f, r);
 
-	m->source = get_count(&r, SOURCES_MAX - 1);
+	m->number = get_count(&r, CREDENTIALS_MAX - 1);
 	m->dsn = get_string(&r, TEXT_MAX_);
 	return wire_done(&r);
 }

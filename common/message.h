@@ -62,14 +62,14 @@ enum message_type {
 	MSG_STATUS_ASK,		/* empty */
 	MSG_STATS_ASK,		/* empty */
 	MSG_EXPLAIN,		/* authd: a token, to the payload's end */
-	MSG_DSN,		/* handler: how a source is reached from now on */
+	MSG_DSN,		/* handler, auditd: how that is reached from now on */
 	/* child -> parent */
 	MSG_READY,		/* empty: confined, in the loop */
 	MSG_STATUS,		/* lines of text, answers MSG_STATUS_ASK */
 	MSG_STATS,		/* cells (stats.h), answers MSG_STATS_ASK; the last word */
 	MSG_METRICS_ASK,	/* listener 0: empty, once a second at most */
 	MSG_EXPLAINED,		/* lines of text, answers MSG_EXPLAIN */
-	MSG_CREDENTIALS,	/* u32, handler: the source that refuses its own */
+	MSG_CREDENTIALS,	/* u32, handler, auditd: who refuses those that it has */
 	MSG_KEYS_USED,		/* authd: when which key was used last */
 	MSG_LEFT,		/* listener, empty: it accepts nothing more */
 	/* handler that was told to check: what it found, and the end of that */
@@ -277,9 +277,14 @@ struct msg_conf_source {
 void	put_conf_source(struct buffer *, const struct msg_conf_source *);
 int	get_conf_source(const struct frame *, struct msg_conf_source *);
 
+/* Who may refuse credentials, beside the sources by their numbers. */
+#define CREDENTIALS_REDIS	SOURCES_MAX		/* a handler's */
+#define CREDENTIALS_AUDIT	(SOURCES_MAX + 1)	/* auditd's database */
+#define CREDENTIALS_MAX		(SOURCES_MAX + 2)
+
 struct msg_dsn {
-	uint32_t	source;		/* its number, in configuration order */
-	struct slice	dsn;		/* a secret */
+	uint32_t	number;		/* as in MSG_CREDENTIALS */
+	struct slice	dsn;		/* a secret; of Redis its URL */
 };
 void	put_dsn(struct buffer *, const struct msg_dsn *);
 int	get_dsn(const struct frame *, struct msg_dsn *);

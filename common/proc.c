@@ -23,6 +23,8 @@
 #include "message.h"
 #include "proc.h"
 
+#define CREDENTIALS_MS	1000	/* between questions for another secret */
+
 struct child child;
 
 static const struct child_ops *ops_;
@@ -150,6 +152,19 @@ child_peer_gone(const struct channel *ch, enum role role, uint32_t index)
 		return;
 	put_peer(b, &m);
 	(void)channel_commit(child.control);
+}
+
+void
+child_ask_credentials(uint32_t number, uint64_t *asked_ms)
+{
+	uint64_t now = now_ms();
+
+	if (child.control == NULL ||
+	    (*asked_ms != 0 && now - *asked_ms < CREDENTIALS_MS))
+		return;
+	*asked_ms = now;
+	(void)channel_send(child.control, MSG_CREDENTIALS, 0, &number,
+	    sizeof(number));
 }
 
 /* The parent asks; or, at the end, what it would have been told next. */

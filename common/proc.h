@@ -79,6 +79,11 @@ extern struct child child;
  * killed by hanging up.
  */
 void	child_peer_gone(const struct channel *, enum role, uint32_t index);
+/*
+ * What we have is refused: asks the parent to read that secret again, and not
+ * oftener than it does.  number: as in MSG_CREDENTIALS; asked_ms: 0 at first.
+ */
+void	child_ask_credentials(uint32_t number, uint64_t *asked_ms);
 /* The whole life of a child; main() returns its value. */
 int	child_main(enum role, const struct child_ops *);
 /* Milliseconds of CLOCK_MONOTONIC. */

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "../common/frame.h"
+#include "../common/message.h"
 #include "../common/proc.h"
 #include "../common/stats.h"
 #include "config.h"
@@ -51,7 +52,7 @@ struct child_proc {
 	uint64_t	 violations;	/* calls that its sandbox refused */
 	int		 stats_due;	/* it was asked and has not answered */
 	struct stat_set	 stats;		/* what it said last */
-	uint64_t	 renewed_ms[SOURCES_MAX];	/* a handler's DSNs */
+	uint64_t	 renewed_ms[CREDENTIALS_MAX];	/* its secrets */
 	char		 name[24];	/* "handler 1" */
 };
 
@@ -172,8 +173,8 @@ int	slice_send(struct child_proc *);
 /* What the records of a crew name, for auditd; 0 or -1. */
 int	catalogue_send(struct channel *, const struct crew *);
 /*
- * Reads the DSN of a source again and hands it to a handler; -1: there is no
- * such source.
+ * Reads a secret again and hands it to the child; number: as in
+ * MSG_CREDENTIALS.  -1: it has no such secret.
  */
 int	slice_dsn(struct child_proc *, uint32_t number);
 /* Reads the key file and hands it to authd; 0, or -1 after a log line. */

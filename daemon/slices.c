@@ -296,29 +296,44 @@ send_source(struct channel *ch, const struct source_conf *s)
 	return rc;
 }
 
-int
-slice_dsn(struct child_proc *handler, uint32_t number)
+/* The secret of that number that a child of this role has; NULL: none. */
+static const struct secret_ref *
+secret_of(const struct child_proc *c, uint32_t number)
 {
+	const struct secret_ref *ref = NULL;
 	const struct source_conf *s;
-	struct msg_dsn m = { .source = number };
-	struct buffer *b;
 	uint32_t i = 0;
+
+	if (c->role == ROLE_AUDITD && number == CREDENTIALS_AUDIT)
+		ref = &parent.audited->audit.postgres;
+	else if (c->role == ROLE_HANDLER && number == CREDENTIALS_REDIS)
+		ref = &c->crew->config->redis.url;
+	else if (c->role == ROLE_HANDLER)
+		TAILQ_FOREACH(s, &c->crew->config->sources, entry)
+			if (i++ == number && s->kind == SOURCE_POSTGRES)
+				ref = &s->dsn;
+	return ref == NULL || ref->origin == SECRET_UNSET ? NULL : ref;
+}
+
+int
+slice_dsn(struct child_proc *c, uint32_t number)
+{
+	const struct secret_ref *ref = secret_of(c, number);
+	struct msg_dsn m = { .number = number };
+	struct buffer *b;
 	char *secret;
 	size_t len = 0;
 
-	TAILQ_FOREACH(s, &handler->crew->config->sources, entry)
-		if (i++ == number)
-			break;
-	if (s == NULL || s->kind != SOURCE_POSTGRES)
+	if (ref == NULL)
 		return -1;
 	/* The parent said why it cannot be read; what is known goes on. */
-	if ((secret = secret_read(&s->dsn, &len)) == NULL)
+	if ((secret = secret_read(ref, &len)) == NULL)
 		return 0;
 	m.dsn.ptr = secret;
 	m.dsn.len = len;
-	if ((b = channel_begin(handler->control, MSG_DSN, 0)) != NULL) {
+	if ((b = channel_begin(c->control, MSG_DSN, 0)) != NULL) {
 		put_dsn(b, &m);
-		(void)channel_commit(handler->control);
+		(void)channel_commit(c->control);
 	}
 	freezero(secret, len);
 	return 0;

@@ -154,8 +154,8 @@ child_ready(struct child_proc *c)
 }
 
 /*
- * A database refuses what a handler has: the secret may be another by now.
- * The handler gets what it would get at a start, and not oftener than that.
+ * Somebody refuses what a child has: the secret may be another by now.  It
+ * gets what it would get at a start, and not oftener than that.
  */
 static int
 renew_dsn(struct child_proc *c, const struct frame *f)
@@ -163,8 +163,7 @@ renew_dsn(struct child_proc *c, const struct frame *f)
 	uint64_t now = now_ms();
 	uint32_t number;
 
-	if (c->role != ROLE_HANDLER || get_number(f, &number) == -1 ||
-	    number >= c->crew->config->nsources)
+	if (get_number(f, &number) == -1 || number >= CREDENTIALS_MAX)
 		return -1;
 	if (c->state != CHILD_READY ||
 	    (c->renewed_ms[number] != 0 &&

@@ -389,14 +389,18 @@ stats(struct buffer *b)
 	}
 }
 
+/* Of a source, or of Redis: we had asked for it. */
 static int
 new_dsn(const struct frame *f)
 {
 	struct source *s;
 	struct msg_dsn m;
 
-	if (get_dsn(f, &m) == -1 || (s = source_at(m.source)) == NULL ||
-	    s->ops->renew == NULL)
+	if (get_dsn(f, &m) == -1)
+		return -1;
+	if (m.number == CREDENTIALS_REDIS)
+		return redis_renew(m.dsn);
+	if ((s = source_at(m.number)) == NULL || s->ops->renew == NULL)
 		return -1;
 	s->ops->renew(s, m.dsn);
 	return 0;

@@ -123,8 +123,6 @@ struct postgres {
 /* pg_dsn.c */
 int	pg_dsn_needs(struct source *, struct sandbox_needs *);
 PGconn	*pg_dsn_connect(struct source *);
-/* Why an attempt failed: the server refuses the credentials. */
-int	pg_dsn_is_refused(const char *error);
 /* Asks the parent for the DSN as it is now. */
 void	pg_dsn_ask(struct source *);
 /* What the parent says; only what names the same place is taken. */

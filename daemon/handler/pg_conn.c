@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "../../common/log.h"
+#include "../../common/pglogin.h"
 #include "pg.h"
 #include "survey.h"
 
@@ -171,12 +172,12 @@ conn_lost(struct conn *cn)
 	why = text;
 	if (cn->state == CONN_UP || cn->state == CONN_PREPARING)
 		pg_say(cn, "connection lost", why);
-	else if (!cn->failed && !pg_dsn_is_refused(why))
+	else if (!cn->failed && !pglogin_refused(why))
 		pg_say(cn, "cannot connect", why);
 	cn->failed = cn->state != CONN_UP || now_ms() - cn->up_ms < STEADY_MS;
 	if (cn->failed)
 		pg_survey_down(s, why);
-	if (cn->state == CONN_CONNECTING && pg_dsn_is_refused(why)) {
+	if (cn->state == CONN_CONNECTING && pglogin_refused(why)) {
 		/* Told once, whatever went before it. */
 		if (!s->refused)
 			pg_say(cn, "credentials refused", why);

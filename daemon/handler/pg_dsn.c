@@ -12,13 +12,13 @@
 #include <stdio.h>
 
 #include "../../common/log.h"
+#include "../../common/pglogin.h"
 #include "pg.h"
 
 #define NOWHERE		"/nonexistent"
 #define SOCKET_DIR	"/var/run/postgresql"
 #define PORT_DEFAULT	5432
 #define OPTIONS_MAX	(8 * 1024)	/* bytes of the DSN's own options */
-#define ASK_MS		1000	/* between questions for another DSN */
 
 extern char **environ;
 
@@ -217,59 +217,23 @@ pg_dsn_needs(struct source *s, struct sandbox_needs *needs)
 
 /* ---- the credentials change -------------------------------------------- */
 
-int
-pg_dsn_is_refused(const char *error)
-{
-	/* PgBouncer has one state for all that it does not like. */
-	static const char *const words[] = { " 28P01: ", " 28000: ",
-	    " 08P01: password authentication failed",
-	    "FATAL:  password authentication failed" };
-	size_t i;
-
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strstr(error, words[i]) != NULL)
-			return 1;
-	return 0;
-}
-
 void
 pg_dsn_ask(struct source *s)
 {
-	uint64_t now = now_ms();
-
-	if (child.control == NULL ||
-	    (s->asked_ms != 0 && now - s->asked_ms < ASK_MS))
-		return;
-	s->asked_ms = now;
-	(void)channel_send(child.control, MSG_CREDENTIALS, 0, &s->number,
-	    sizeof(s->number));
-}
-
-static int
-same(const PQconninfoOption *a, const PQconninfoOption *b, const char *keyword)
-{
-	const char *x = value_of(a, keyword), *y = value_of(b, keyword);
-
-	return x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
+	child_ask_credentials(s->number, &s->asked_ms);
 }
 
 /* Whether the sandbox knows where it leads; takes it where it does. */
 static int
 take_dsn(struct source *s, const char *dsn)
 {
-	static const char *const places[] = { "host", "hostaddr", "port",
-	    "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir" };
 	struct postgres *p = s->state;
-	PQconninfoOption *old, *new = NULL;
+	PQconninfoOption *new = NULL;
 	char *options = p->options;
-	size_t i;
 	int ok;
 
-	old = PQconninfoParse(s->target, NULL);
-	new = PQconninfoParse(dsn, NULL);
-	ok = old != NULL && new != NULL;
-	for (i = 0; ok && i < sizeof(places) / sizeof(places[0]); i++)
-		ok = same(old, new, places[i]);
+	ok = pglogin_same_place(s->target, dsn) &&
+	    (new = PQconninfoParse(dsn, NULL)) != NULL;
 	if (!ok) {
 		log_warn("source %s: its dsn cannot be read, or names another "
 		    "host, port or file than at the start, which the sandbox "
@@ -284,7 +248,6 @@ take_dsn(struct source *s, const char *dsn)
 			p->options = options;
 		}
 	}
-	PQconninfoFree(old);
 	PQconninfoFree(new);
 	return ok;
 }

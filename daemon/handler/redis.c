@@ -31,6 +31,8 @@ struct redis_house redis = {
 
 static struct redis_url url;
 static struct redis_place place = { &url, NULL };
+static uint64_t asked_ms;	/* when the parent was, for the URL */
+static int login_refused;	/* since it was up */
 static char *target;		/* the URL, until prepared */
 static char *ca;
 
@@ -79,6 +81,7 @@ went_up(void *arg)
 {
 	struct redis_side *s = arg;
 
+	login_refused = 0;
 	/* What it answered last counts more than that it answers again. */
 	if (s->error_ms == 0)
 		is_back(s);
@@ -90,6 +93,21 @@ static void
 went_down(const char *why, void *arg)
 {
 	is_away(arg, why);
+}
+
+/* Both uses have one login: told once, whatever went before it. */
+static void
+is_refused(void *arg)
+{
+	struct redis_side *s = arg;
+
+	/* It went away for another reason, which is none any more. */
+	(void)strlcpy(s->why, "it refuses the login", sizeof(s->why));
+	if (!login_refused)
+		log_warn("redis: the login is refused: its URL is read again, "
+		    "until one is good");
+	login_refused = 1;
+	child_ask_credentials(CREDENTIALS_REDIS, &asked_ms);
 }
 
 /* One answer is not the end of it: some may fail and others not. */
@@ -197,7 +215,7 @@ static int
 add_side(struct redis_side *s, uint32_t answer_ms, size_t reply_max)
 {
 	static const struct redis_conn_ops ops = {
-		.up = went_up, .down = went_down
+		.up = went_up, .down = went_down, .refused = is_refused
 	};
 
 	s->conn = redis_conn_new(&place, answer_ms, reply_max, &ops, s);
@@ -262,6 +280,51 @@ redis_start(void)
 		redis_conn_start(redis.limits.conn);
 	if (redis.cache.conn != NULL)
 		redis_conn_start(redis.cache.conn);
+}
+
+static int
+same_bytes(const char *a, size_t alen, const char *b, size_t blen)
+{
+	return alen == blen && (alen == 0 || memcmp(a, b, alen) == 0);
+}
+
+/* The login may be another: the sandbox knows no other place. */
+static void
+take_login(const struct redis_url *new)
+{
+	if (same_bytes(new->user, new->user_len, url.user, url.user_len) &&
+	    same_bytes(new->password, new->password_len, url.password,
+	    url.password_len))
+		return;
+	log_info("redis: its URL was read again");
+	explicit_bzero(&url, sizeof(url));
+	url = *new;
+	if (redis.limits.conn != NULL)
+		redis_conn_retry(redis.limits.conn);
+	if (redis.cache.conn != NULL)
+		redis_conn_retry(redis.cache.conn);
+}
+
+int
+redis_renew(struct slice text)
+{
+	struct redis_url new;
+	const char *why;
+
+	if (redis.limits.conn == NULL)
+		return -1;
+	if (redis_url_parse(text, &new, &why) == -1)
+		log_warn("redis: its URL, read again, cannot be used: %s",
+		    why);
+	else if (new.way != url.way || strcmp(new.host, url.host) != 0 ||
+	    new.port != url.port || strcmp(new.path, url.path) != 0 ||
+	    new.db != url.db)
+		log_warn("redis: its URL names another server, socket or "
+		    "database by now: reload for that");
+	else
+		take_login(&new);
+	explicit_bzero(&new, sizeof(new));
+	return 0;
 }
 
 void

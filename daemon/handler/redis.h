@@ -48,6 +48,8 @@ int	redis_configure(const struct frame *);
 /* Before the sandbox; 0, or -1 after a log line. */
 int	redis_prepare(struct sandbox_needs *, int caches);
 void	redis_start(void);
+/* Its URL as it is now, from the parent; -1: there is no Redis. */
+int	redis_renew(struct slice url);
 void	redis_turn(void);
 void	redis_status(struct buffer *);
 void	redis_stats(struct buffer *);

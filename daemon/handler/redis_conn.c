@@ -382,6 +382,27 @@ is_up(struct redis_conn *c)
 	c->ops->up(c->arg);
 }
 
+/* Before ACLs (Redis 5) each of these had a text of its own. */
+static void
+look_at_login(struct redis_conn *c, const struct reply *r)
+{
+	static const char *const words[] = { "WRONGPASS ", "NOAUTH ",
+	    "ERR invalid password", "ERR AUTH ", "ERR Client sent AUTH" };
+	struct slice text;
+	size_t i, len;
+
+	if (!reply_is(r, REPLY_ERROR))
+		return;
+	text = reply_text(r, 0);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		len = strlen(words[i]);
+		if (text.len >= len && memcmp(text.ptr, words[i], len) == 0) {
+			c->ops->refused(c->arg);
+			return;
+		}
+	}
+}
+
 static void
 pinged(const struct reply *r, void *arg)
 {
@@ -392,9 +413,11 @@ pinged(const struct reply *r, void *arg)
 	if (reply_is(r, REPLY_STATUS) && reply_text(r, 0).len == 4 &&
 	    memcmp(reply_text(r, 0).ptr, "PONG", 4) == 0)
 		is_up(c);
-	else
+	else {
+		look_at_login(c, r);
 		redis_blame(c, reply_is(r, REPLY_ERROR) ?
 		    "it refuses PING" : "it does not answer PING with PONG");
+	}
 }
 
 /* How fast it is, now that it has nothing else to do for us. */
@@ -426,6 +449,7 @@ greeted(const struct reply *r, void *arg)
 			text.len = sizeof(safe) - 1;
 		(void)snprintf(why, sizeof(why), "it refuses the login or the "
 		    "database: %s", log_safe(safe, sizeof(safe), text));
+		look_at_login(c, r);
 		redis_blame(c, why);
 		return;
 	}
@@ -699,5 +723,16 @@ redis_conn_start(struct redis_conn *c)
 	if ((c->timer = evtimer_new(child.base, on_timer, c)) == NULL)
 		fatal("out of memory");
 	c->state = CONN_DOWN;
+	open_conn(c);
+}
+
+void
+redis_conn_retry(struct redis_conn *c)
+{
+	/* Without a timer it has not begun. */
+	if (c->timer == NULL || c->state != CONN_DOWN)
+		return;
+	c->failures = 0;
+	(void)evtimer_del(c->timer);
 	open_conn(c);
 }

@@ -36,6 +36,8 @@ struct redis_conn_ops {
 	void	(*up)(void *arg);
 	/* Once for each time it was up, and for the first try that failed. */
 	void	(*down)(const char *why, void *arg);
+	/* It refuses the login, each time; down() follows. */
+	void	(*refused)(void *arg);
 };
 
 /* reply is NULL: none came.  Valid until it returns. */
@@ -51,6 +53,8 @@ struct redis_conn *redis_conn_new(const struct redis_place *,
 	    const struct redis_conn_ops *, void *arg);
 /* In the loop. */
 void	redis_conn_start(struct redis_conn *);
+/* Where it waits for its next try, that is now: the login is another. */
+void	redis_conn_retry(struct redis_conn *);
 int	redis_conn_up(const struct redis_conn *);
 /* What was asked in this turn leaves. */
 void	redis_conn_turn(struct redis_conn *);

@@ -105,6 +105,12 @@ on_listener(struct channel *ch, const struct frame *f, void *arg)
 		answer(ch, f->id, &t);
 	} else if (attack_is("garbage-listener")) {
 		(void)channel_send(ch, MSG_RESULT, f->id, "xx", 2);
+	} else if (attack_is("wants-secret")) {
+		/* What auditd may ask for, in the place of a source. */
+		uint32_t number = CREDENTIALS_AUDIT;
+
+		(void)channel_send(child.control, MSG_CREDENTIALS, 0, &number,
+		    sizeof(number));
 	} else if (attack_is("silent")) {
 		SAY("keeps silent\n");
 	}
@@ -152,6 +158,8 @@ control(const struct frame *f)
 
 	if (f->fd != -1)
 		close(f->fd);
+	if (f->type == MSG_DSN)
+		SAY("was told a secret\n");
 	if (f->type == MSG_TICKET_KEY && get_ticket_key(f, &m) == 0) {
 		generation = m.generation;
 		memcpy(ticket_key, m.key, sizeof(ticket_key));

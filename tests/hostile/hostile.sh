@@ -48,6 +48,12 @@ two_issuers() {
 	END
 }
 
+# audit_secret: into the configuration, a password that is auditd's.
+audit_secret() {
+	(umask 077 && echo "host=$work user=nobody dbname=none password=x" >"$work/audit.dsn")
+	sed -i 's,^	journal .*,&\n	postgres from file "audit.dsn",' "$work/pontifex.conf"
+}
+
 # attack ROLE NAME [LISTENERS]: starts a daemon whose ROLE is the attacker.
 attack() {
 	work=$(mktemp -d "$dir/$1-$2.XXXX")
@@ -69,6 +75,7 @@ attack() {
 	    -s shop:order:read)
 	echo "$2 $key" >"$work/libexec/plan"
 	[ "$1" != fetcher ] || two_issuers
+	[ "$2" != wants-secret ] || audit_secret
 	: >"$work/libexec/result"
 	"$work/pontifexd" -d -f "$work/pontifex.conf" 2>"$work/log" \
 	    </dev/null &
@@ -399,6 +406,21 @@ else
 	not_ok 'handler garbage-listener: the listener stands' 200 "$code"
 fi
 finish 'handler garbage-listener'
+row_end
+
+row handler 'have a secret of another role read to it' 'protocol: each role has its own'
+handler_attack wants-secret
+if wait_log 'parent.*cutting the peer off: handler'; then
+	ok 'handler wants-secret: the parent ends the connection'
+else
+	not_ok 'handler wants-secret: the parent ends the connection' 'a line in the log' "$(tail -n 3 "$work/log" | tr '\n' ';')"
+fi
+if grep -q 'was told a secret' "$work/libexec/result"; then
+	not_ok 'handler wants-secret: it is told nothing' nothing 'a secret'
+else
+	ok 'handler wants-secret: it is told nothing'
+fi
+finish 'handler wants-secret'
 row_end
 }
 

@@ -69,7 +69,7 @@ PAIR(checked_source, .source = S("shop"), .text = S("no route"))
 PAIR(checked_tool, .tool = 2, .source = S("shop"), .refused = 1,
     .param = S("x"), .text = S("42P01: no such table"))
 PAIR(conf_tool_digest, .name = S("t"), .digest = S("00ff"), .source = S("s"))
-PAIR(dsn, .source = 3, .dsn = S("host=/tmp password=x"))
+PAIR(dsn, .number = CREDENTIALS_MAX - 1, .dsn = S("host=/tmp password=x"))
 PAIR(peer, .role = 1, .index = 2, .instance = 3)
 PAIR(ticket_key, .handler_index = 1, .generation = 7)
 PAIR(keys, .file = S("id:hash"))
