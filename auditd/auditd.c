@@ -313,6 +313,16 @@ add_checkpoint(void)
 		join_event("checkpoint", detail);
 }
 
+/* Records behind `before' are in the journal. */
+static void
+made_durable(uint64_t before, size_t bytes)
+{
+	lag_note(before + 1, now_ms());
+	drain_kick(bytes);
+	sinks_kick(bytes);
+	tell_lost();
+}
+
 static int
 commit_group(void)
 {
@@ -347,12 +357,45 @@ commit(void)
 		answer(due[i], durable ||
 		    conf.on_failure == FAILURE_CONTINUE);
 	ndue = 0;
-	if (durable) {
-		lag_note(before + 1, now_ms());
-		drain_kick(bytes);
-		sinks_kick(bytes);
-		tell_lost();
-	}
+	if (durable)
+		made_durable(before, bytes);
+}
+
+/*
+ * The journal fails and nobody calls: is it mended?  Nobody's report is in
+ * this group, so none is lost with it; where some are, they are the try.
+ */
+static void
+try_journal(const char *detail)
+{
+	uint64_t before = journal_seq(journal);
+	size_t bytes;
+
+	if (ending || ndue > 0 || journal_group_records(journal) > 0)
+		return;
+	join_event("journal_failed", detail);
+	bytes = journal_grouped(journal);
+	if (commit_group())
+		made_durable(before, bytes);
+}
+
+static void
+tell_able(struct peer *p)
+{
+	uint8_t flag = able_now() != 0;
+
+	if (p->channel != NULL && p->role == ROLE_HANDLER)
+		(void)channel_send(p->channel, MSG_RECORDS, 0, &flag,
+		    sizeof(flag));
+}
+
+static void
+tell_all_able(void)
+{
+	size_t i;
+
+	for (i = 0; i < PEERS_MAX; i++)
+		tell_able(&peers[i]);
 }
 
 /*
@@ -499,6 +542,8 @@ turn(void)
 	/* Nothing ticks while nothing is open. */
 	if (join_pending() > 0 && !event_pending(sweep_timer, EV_TIMEOUT, NULL))
 		(void)event_add(sweep_timer, &sweep_pause);
+	able_look(within_limit() && (!journal_failed(journal) ||
+	    conf.on_failure == FAILURE_CONTINUE), journal_failed(journal));
 	answer_all();
 }
 
@@ -677,6 +722,7 @@ on_peer(const struct msg_peer *m, int fd)
 		join_authd_up(p->crew);
 	else
 		join_handler_up(p->instance);
+	tell_able(p);
 }
 
 /* ---- start ------------------------------------------------------------- */
@@ -769,6 +815,9 @@ prepare(void)
 		.durable = durable_seq, .refused = on_refused,
 	};
 	static const struct timeval at_once = { 0, 0 };
+	static struct able_conf able = {
+		.tell = tell_all_able, .try = try_journal
+	};
 	size_t bytes;
 	int told;
 
@@ -808,7 +857,8 @@ prepare(void)
 	sweep_timer = evtimer_new(child.base, on_sweep, NULL);
 	group_timer = evtimer_new(child.base, on_timer, NULL);
 	checkpoint_timer = evtimer_new(child.base, on_checkpoint_timer, NULL);
-	if (sweep_timer == NULL || group_timer == NULL ||
+	able.base = child.base;
+	if (able_init(&able) == -1 || sweep_timer == NULL || group_timer == NULL ||
 	    checkpoint_timer == NULL ||
 	    event_add(checkpoint_timer, &at_once) == -1)
 		return -1;

@@ -4,7 +4,7 @@
  * What the files of auditd offer each other.  auditd.c is the process and its
  * peers; catalogue.c what records name of the configuration; join.c makes records of reports; seen.c remembers which are written;
  * compose.c and arguments.c say what stands in one; journal.c makes
- * records durable; postgres.c and rows.c carry them on to the table.
+ * records durable, able.c says whether it can; postgres.c and rows.c carry them on to the table.
  */
 
 #ifndef AUDITD_AUDITD_H
@@ -202,6 +202,20 @@ void	 lag_reset(void);
 /* For MSG_STATS.  full: over its limit, which is 0 where there is none. */
 void	 figures_put(struct buffer *, const struct journal *, int full,
 	    uint64_t limit);
+
+/* ---- able.c ------------------------------------------------------------ */
+
+struct able_conf {
+	struct event_base *base;
+	void	(*tell)(void);	/* able_now() is another */
+	/* Tries to write an event "journal_failed" with this detail. */
+	void	(*try)(const char *detail);
+};
+/* Keeps the pointer; 0 or -1. */
+int	 able_init(const struct able_conf *);
+int	 able_now(void);
+/* Each turn.  records: a call would be recorded; failed: the journal has. */
+void	 able_look(int records, int failed);
 
 /* ---- keep.c ------------------------------------------------------------ */
 

@@ -57,6 +57,7 @@ message_name(unsigned int type)
 		[MSG_AUDIT_INTENT] = "audit intent",
 		[MSG_AUDIT_OUTCOME] = "audit outcome",
 		[MSG_AUDIT_ACK] = "audit ack", [MSG_AUDIT_NACK] = "audit nack",
+		[MSG_RECORDS] = "records",
 		[MSG_CTL_STATUS] = "ctl status", [MSG_CTL_RELOAD] = "ctl reload",
 		[MSG_CTL_DIFF] = "ctl diff",
 		[MSG_EXPLAIN] = "explain", [MSG_EXPLAINED] = "explained",

@@ -97,6 +97,7 @@ enum message_type {
 	/* auditd -> authd, handler: report numbers that are durable, or failed */
 	MSG_AUDIT_ACK,
 	MSG_AUDIT_NACK,
+	MSG_RECORDS,		/* u8, auditd -> handler: whether a call would be recorded */
 	/* pontifexctl <-> parent, over the control socket */
 	MSG_CTL_STATUS,		/* empty: the children's own words */
 	MSG_CTL_FIGURES,	/* empty */

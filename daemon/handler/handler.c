@@ -34,6 +34,7 @@ struct key {
 static struct key keys[2];		/* the newest, and the one before */
 static struct channel *listeners[LISTENERS_MAX];
 static struct channel *auditd;
+static int auditd_records;		/* it says that calls would be */
 static struct json body_json;
 static struct sandbox_needs needs;
 static int stopping;
@@ -173,7 +174,7 @@ would_serve(void)
 	struct source *s;
 	uint32_t i;
 
-	if (auditd == NULL || outbox_stuck() || stopping)
+	if (auditd == NULL || !auditd_records || outbox_stuck() || stopping)
 		return 0;
 	for (i = 0; (s = source_at(i)) != NULL; i++)
 		if (source_is_up(s))
@@ -254,6 +255,8 @@ on_auditd(struct channel *ch, const struct frame *f, void *arg)
 {
 	(void)ch;
 	(void)arg;
+	if (f->type == MSG_RECORDS)
+		return get_flag(f, &auditd_records);
 	return outbox_acks(f, call_recorded);
 }
 
@@ -296,6 +299,8 @@ meet_auditd(int fd)
 
 	outbox_gone();
 	channel_close(auditd);
+	/* It says otherwise at once; calls go by its answers, not by this. */
+	auditd_records = 1;
 	if ((auditd = channel_new(child.base, fd, "auditd", 0, &ops, NULL)) ==
 	    NULL)
 		close(fd);

@@ -51,6 +51,7 @@ like 'continue: said at start' 'continue on failure' "$(cat "$daemon_log")"
 away
 call "$key" order_lookup '{"order_id":1001}'
 is 'continue: a call is served' none "$(error_code)"
+is 'continue: a load balancer may send more' 200 "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/health/ready")"
 like 'continue: with a warning' 'served without a record' "$(cat "$daemon_log")"
 back
 succeeds 'continue: served' served
@@ -102,6 +103,9 @@ number 'limit: calls are served up to it' "$n" -ge 10
 number 'limit: and no further' "$n" -lt 200
 is 'limit: then refused' overloaded "$(error_code)"
 number 'limit: the journal stays within it' "$(stat -c %s "$segment")" -le $((40 * 1024))
+# Longer than a listener keeps in mind that it saw a call refused.
+sleep 3.5
+is 'limit: a load balancer is told, with nobody calling' 503 "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/health/ready")"
 like 'limit: the log says so' 'over its limit of 32768 bytes' "$(cat "$daemon_log")"
 daemon_stop
 verifies limit

@@ -109,4 +109,17 @@ warned() { grep -q 'schema' "$daemon_log"; }
 until_true 10 warned
 like 'with a loud warning' schema "$(grep -i schema "$daemon_log" | tail -n 1)"
 daemon_stop
+
+# Up to the limit; nobody calls any more, and when the table is there it is served.
+sed -i 's/^\tjournal "audit".*/\tjournal "audit" limit 32K/' "$conf"
+daemon_start || die 'the daemon starts with a limit' ready
+until_refused() { call "$key" order_lookup '{"order_id":1001}'; [ "$status" = 503 ]; }
+succeeds 'calls are refused at the limit' until_true 20 until_refused
+sleep 3.5
+fails 'a load balancer is told, though nobody calls' daemon_ready
+out=$(sql_file empty "$top/auditd/schema.sql") || die 'the schema loads' 'exit 0' "$out"
+succeeds 'and told when the database has taken some' until_true 20 daemon_ready
+call "$key" order_lookup '{"order_id":1001}'
+is 'calls are served again' 200 "$status"
+daemon_stop
 done_testing

@@ -123,6 +123,20 @@ none_left() {
 until_true 20 none_left && ok 'no handler'
 until_true 20 all_say 200
 is 'handlers are made again' "$ready" "$(health ready)"
+# Nobody calls, and nobody has to be refused for it to be known.
+segment=$(ls "$dir"/audit/*.jsonl) before=$(journal_count '.kind != "event"')
+mv "$segment" "$work/away"
+until_true 20 all_say 503
+is 'a journal that cannot be written' "$unready" "$(health ready)"
+sleep 1.5
+is 'is so until it is mended' "$unready" "$(health ready)"
+mv "$work/away" "$segment"
+until_true 20 all_say 200
+is 'it can be again: nobody had to call to find out' "$ready" "$(health ready)"
+is 'the trail says so, once' '[1,true]' "$(journal | jq -cs '[.[] | select(.event == "journal_failed") | .detail.seconds] | [length, .[0] >= 1]')"
+is 'and has nothing else of it' "$before" "$(journal_count '.kind != "event"')"
+call "$key" one '{}'
+is 'calls are served and recorded' 200 "$status"
 auditd=$(child_pids auditd)
 kill -STOP "$auditd"
 refused() { call "$key" one '{}'; [ "$status" = 503 ]; }
