@@ -21,6 +21,7 @@
 #include "../common/log.h"
 #include "../common/proc.h"
 #include "../common/stats.h"
+#include "../common/version.h"
 #include "../pledge/sandbox.h"
 #include "auditd.h"
 #include "pending.h"
@@ -575,8 +576,8 @@ on_event(struct report report, const struct frame *f, const char *one,
 static int
 on_parent_event(const struct frame *f)
 {
-	static const char *const names[] = { "crash", "reload", "log_level",
-	    "control_refused" };
+	static const char *const names[] = { "crash", "reload", "upgrade",
+	    "log_level", "control_refused" };
 	const struct report report = { PARENT_ID, f->id, 0 };
 	size_t i;
 
@@ -772,7 +773,7 @@ start_event(void)
 	char detail[128];
 
 	(void)snprintf(detail, sizeof(detail),
-	    "{\"version\":\"%s\",\"boot\":\"%016llx\"}", VERSION,
+	    "{\"version\":\"%s\",\"boot\":\"%016llx\"}", program_version,
 	    (unsigned long long)child.boot_id);
 	join_event("start", detail);
 }

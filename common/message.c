@@ -59,6 +59,7 @@ message_name(unsigned int type)
 		[MSG_AUDIT_ACK] = "audit ack", [MSG_AUDIT_NACK] = "audit nack",
 		[MSG_RECORDS] = "records",
 		[MSG_CTL_STATUS] = "ctl status", [MSG_CTL_RELOAD] = "ctl reload",
+		[MSG_CTL_UPGRADE] = "ctl upgrade",
 		[MSG_CTL_DIFF] = "ctl diff",
 		[MSG_EXPLAIN] = "explain", [MSG_EXPLAINED] = "explained",
 		[MSG_KEYS_USED] = "keys used",

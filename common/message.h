@@ -103,6 +103,7 @@ enum message_type {
 	MSG_CTL_FIGURES,	/* empty */
 	MSG_FIGURES,		/* series (series.h), answers MSG_CTL_FIGURES */
 	MSG_CTL_RELOAD,		/* empty */
+	MSG_CTL_UPGRADE,	/* empty */
 	MSG_CTL_DIFF,		/* u8: as JSON */
 	MSG_CTL_VERBOSE,	/* u8 */
 	MSG_CTL_EXPLAIN,	/* a token, to the payload's end; root alone */

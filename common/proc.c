@@ -22,6 +22,7 @@
 #include "log.h"
 #include "message.h"
 #include "proc.h"
+#include "version.h"
 
 #define CREDENTIALS_MS	1000	/* between questions for another secret */
 
@@ -120,9 +121,9 @@ take_orders(enum role role)
 	child.boot_id = start.boot_id;
 	log_init(role_name(role), start.foreground, start.verbose);
 	/* The executables were replaced: what we would say is another language. */
-	if (!slice_is(start.version, VERSION))
+	if (!slice_is(start.version, program_version))
 		fatal("is of version %s, the daemon of %.*s: restart the daemon",
-		    VERSION, (int)start.version.len, start.version.ptr);
+		    program_version, (int)start.version.len, start.version.ptr);
 	die_with_parent();
 	crypt_init();
 	drop_privileges(&start);

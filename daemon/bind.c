@@ -118,12 +118,10 @@ door_of(const struct listen_conf *l)
 }
 
 static struct door *
-door_new(const struct listen_conf *l)
+door_add(const struct listen_conf *l)
 {
 	struct door *d;
 
-	if (!port_is_free(l))
-		return NULL;
 	if ((d = calloc(1, sizeof(*d))) == NULL ||
 	    (d->address = strdup(l->address)) == NULL) {
 		log_errno("listen on %s", l->address);
@@ -133,6 +131,12 @@ door_new(const struct listen_conf *l)
 	d->port = l->port;
 	TAILQ_INSERT_TAIL(&doors, d, entry);
 	return d;
+}
+
+static struct door *
+door_new(const struct listen_conf *l)
+{
+	return port_is_free(l) ? door_add(l) : NULL;
 }
 
 /* Those behind `from' are closed; without any it is gone. */
@@ -148,6 +152,65 @@ door_close(struct door *d, uint32_t from)
 	free(d);
 }
 
+void
+doors_inherit(struct buffer *b, inherit_fn inherit)
+{
+	const struct door *d;
+	char text[16];
+	struct buffer value;
+	uint32_t i;
+
+	TAILQ_FOREACH(d, &doors, entry)
+		for (i = 0; i < d->in_force; i++) {
+			buffer_init(&value, 256);
+			(void)snprintf(text, sizeof(text), "%u ",
+			    (unsigned int)d->port);
+			(void)buffer_add_cstr(&value, text);
+			(void)buffer_add_cstr(&value, d->address);
+			(void)buffer_add_char(&value, '\0');
+			inherit(b, "door", d->socket[i],
+			    (const char *)value.data);
+			buffer_free(&value);
+		}
+}
+
+/* Each line: a port, a space, an address. */
+static int
+take_inherited(void)
+{
+	const char *value, *error;
+	struct listen_conf l;
+	char port[8], *address;
+	struct door *d;
+	int fd;
+
+	while ((fd = successor_take("door", &value)) != -1) {
+		(void)strlcpy(port, value, sizeof(port));
+		port[strcspn(port, " ")] = '\0';
+		memset(&l, 0, sizeof(l));
+		l.port = (uint16_t)strtonum(port, 0, UINT16_MAX, &error);
+		if (error != NULL || (value = strchr(value, ' ')) == NULL ||
+		    (address = strdup(value + 1)) == NULL) {
+			close(fd);
+			return -1;
+		}
+		l.address = address;
+		if ((d = door_of(&l)) == NULL && (d = door_add(&l)) == NULL) {
+			free(address);
+			close(fd);
+			return -1;
+		}
+		free(address);
+		if (d->sockets == LISTENERS_MAX) {
+			close(fd);
+			continue;
+		}
+		d->socket[d->sockets++] = fd;
+		d->in_force = d->sockets;
+	}
+	return 0;
+}
+
 int
 doors_prepare(const struct config *c)
 {
@@ -156,6 +219,11 @@ doors_prepare(const struct config *c)
 	uint32_t n = 0;
 	int fd;
 
+	if (take_inherited() == -1) {
+		log_warn("the listening sockets of the daemon before cannot "
+		    "be taken");
+		return -1;
+	}
 	TAILQ_FOREACH(l, &c->listens, entry) {
 		if (n++ == LISTENS_MAX) {
 			log_warn("more than %d listen lines", LISTENS_MAX);

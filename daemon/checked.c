@@ -57,7 +57,7 @@ is_unchanged(const struct source_conf *s)
 	const struct source_conf *old;
 
 	if (parent.serving == NULL)
-		return 0;
+		return successor_same_config(parent.config);
 	old = source_of(parent.serving->config, slice_of(s->name));
 	return old != NULL && source_same(old, s);
 }

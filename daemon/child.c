@@ -23,7 +23,19 @@
 #define BACKOFF_MIN_MS	100
 #define BACKOFF_MAX_MS	10000
 
-static uint32_t instances;
+static uint32_t instances;	/* the newest */
+
+uint32_t
+child_instance(void)
+{
+	return ++instances;
+}
+
+void
+child_number_from(uint32_t number)
+{
+	instances = number;
+}
 
 struct child_proc *
 child_new(struct crew *crew, enum role role, uint32_t index)
@@ -161,7 +173,7 @@ child_spawn(struct child_proc *c)
 	};
 	int sv[2];
 
-	c->instance = ++instances;
+	c->instance = child_instance();
 	c->started_ms = now_ms();
 	c->state = CHILD_STARTING;
 	c->was_ready = c->checked = 0;
@@ -220,6 +232,17 @@ child_stop(struct child_proc *c)
 	c->state = CHILD_STOPPING;
 	if (child_send(c, MSG_SHUTDOWN) == -1)
 		child_kill(c);
+}
+
+int
+child_hand_over(struct child_proc *auditd)
+{
+	if (auditd->pid <= 0)
+		return 0;
+	auditd->state = CHILD_STOPPING;
+	if (child_send(auditd, MSG_HAND_OVER) == -1)
+		child_kill(auditd);
+	return 1;
 }
 
 /* ---- the end of one ---------------------------------------------------- */
@@ -301,7 +324,8 @@ on_sigchld(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!pipes_ended(pid, status) && (c = by_pid(pid)) != NULL)
+		if (!pipes_ended(pid, status) && !upgrade_ended(pid) &&
+		    (c = by_pid(pid)) != NULL)
 			child_ended(c, status);
 }
 

@@ -44,6 +44,7 @@ static void	ask_words(struct client *, const struct frame *);
 static void	ask_figures(struct client *, const struct frame *);
 static void	ask_explain(struct client *, const struct frame *);
 static void	do_reload(struct client *, const struct frame *);
+static void	do_upgrade(struct client *, const struct frame *);
 static void	do_diff(struct client *, const struct frame *);
 static void	do_verbose(struct client *, const struct frame *);
 
@@ -61,6 +62,7 @@ static const struct command {
 	{ MSG_CTL_STATUS, 0, 0, 1, 0, ask_words },
 	{ MSG_CTL_FIGURES, 0, 0, 1, 0, ask_figures },
 	{ MSG_CTL_RELOAD, 0, 0, 0, 1, do_reload },	/* by reload.c */
+	{ MSG_CTL_UPGRADE, 0, 0, 0, 1, do_upgrade },	/* by upgrade.c */
 	{ MSG_CTL_DIFF, 1, 1, 0, 0, do_diff },
 	{ MSG_CTL_VERBOSE, 1, 1, 0, 1, do_verbose },
 	{ MSG_CTL_EXPLAIN, 0, CREDENTIAL_MAX, 0, 0, ask_explain },
@@ -86,6 +88,7 @@ forget(struct client *cl)
 	explain_forget(cl);
 	figures_forget(cl);
 	reload_forget(cl);
+	upgrade_forget(cl);
 }
 
 /* The patience with it begins anew. */
@@ -194,6 +197,16 @@ do_reload(struct client *cl, const struct frame *f)
 	(void)f;
 	(void)snprintf(by, sizeof(by), "\"uid\":%u", (unsigned int)cl->uid);
 	reload_ask(by, reload_done, cl);
+}
+
+static void
+do_upgrade(struct client *cl, const struct frame *f)
+{
+	char by[32];
+
+	(void)f;
+	(void)snprintf(by, sizeof(by), "\"uid\":%u", (unsigned int)cl->uid);
+	upgrade_ask(by, reload_done, cl);
 }
 
 /* What a reload would change; loads the file and changes nothing. */
@@ -372,10 +385,19 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 int
 control_open(void)
 {
-	listening = local_bind("control socket", parent.config->control,
-	    CLIENTS_MAX);
+	listening = successor_take("control", NULL);
+	if (listening == -1)
+		listening = local_bind("control socket",
+		    parent.config->control, CLIENTS_MAX);
 	if (listening == -1)
 		return -1;
+	/* Until we serve, whoever asks is answered by the one that does. */
+	return successor_waits() ? 0 : control_accept();
+}
+
+int
+control_accept(void)
+{
 	if ((accepting = event_new(parent.base, listening,
 	    EV_READ | EV_PERSIST, on_accept, NULL)) == NULL ||
 	    event_add(accepting, NULL) == -1) {
@@ -386,12 +408,28 @@ control_open(void)
 }
 
 void
-control_close(void)
+control_inherit(struct buffer *b, inherit_fn inherit)
+{
+	inherit(b, "control", listening, "");
+}
+
+void
+control_release(void)
 {
 	if (listening == -1)
 		return;
-	(void)unlink(parent.config->control);
-	event_free(accepting);
+	if (accepting != NULL)
+		event_free(accepting);
+	accepting = NULL;
 	close(listening);
 	listening = -1;
+}
+
+void
+control_close(void)
+{
+	/* One that never served leaves the file to the one that does. */
+	if (listening != -1 && !successor_waits())
+		(void)unlink(parent.config->control);
+	control_release();
 }

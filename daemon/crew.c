@@ -20,7 +20,7 @@
 #define FOUND_MAX	(128 * 1024)	/* bytes that its handlers may tell */
 #define DESCRIBED_MAX	(2 * 1024 * 1024)
 
-static uint32_t crews;
+static uint32_t crews;	/* so many were made */
 
 static int
 add_children(struct crew *crew)
@@ -55,6 +55,18 @@ crew_new(struct config *config)
 	return crew;
 }
 
+uint32_t
+crew_number(void)
+{
+	return crews;
+}
+
+void
+crew_number_from(uint32_t number)
+{
+	crews = number;
+}
+
 int
 crew_start(struct crew *crew)
 {
@@ -81,7 +93,9 @@ crew_free(struct crew *crew)
 		event_free(crew->stay);
 	buffer_free(&crew->found);
 	buffer_free(&crew->described);
-	config_free(crew->config);
+	/* After an upgrade none follows here, and the end still needs it. */
+	if (crew->config != parent.config)
+		config_free(crew->config);
 	free(crew);
 }
 
@@ -171,10 +185,17 @@ end_next(struct crew *crew)
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		if (any_left(crew, order[i], 1))
 			return;
+	if (crew->state == CREW_RESTING) {
+		crew->state = CREW_RESTED;
+		(void)evtimer_del(crew->stay);
+		upgrade_look();
+		return;
+	}
 	log_info("configuration %.16s: its last process has ended",
 	    crew->config->digest);
 	crew_free(crew);
 	reload_crew_gone();
+	upgrade_look();
 }
 
 static void
@@ -195,16 +216,17 @@ stayed_too_long(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-void
-crew_leave(struct crew *crew)
+static void
+leave(struct crew *crew, enum crew_state state)
 {
 	static const struct timeval patience = {
 		CREW_STAY_MS / 1000, CREW_STAY_MS % 1000 * 1000
 	};
 	struct child_proc *c;
 
-	crew->state = CREW_LEAVING;
-	crew->stay = evtimer_new(parent.base, stayed_too_long, crew);
+	crew->state = state;
+	if (crew->stay == NULL)
+		crew->stay = evtimer_new(parent.base, stayed_too_long, crew);
 	if (crew->stay == NULL || evtimer_add(crew->stay, &patience) == -1)
 		stayed_too_long(-1, 0, crew);
 	TAILQ_FOREACH(c, &parent.children, entry) {
@@ -217,6 +239,33 @@ crew_leave(struct crew *crew)
 			child_kill(c);
 	}
 	end_next(crew);
+}
+
+void
+crew_leave(struct crew *crew)
+{
+	leave(crew, CREW_LEAVING);
+}
+
+void
+crew_rest(struct crew *crew)
+{
+	leave(crew, CREW_RESTING);
+}
+
+void
+crew_wake(struct crew *crew)
+{
+	struct child_proc *c;
+
+	crew->state = CREW_SERVING;
+	crew->ending = 0;
+	TAILQ_FOREACH(c, &parent.children, entry) {
+		if (c->crew != crew)
+			continue;
+		c->leaving = c->has_left = 0;
+		child_spawn(c);
+	}
 }
 
 int
@@ -269,6 +318,7 @@ crew_child_ended(struct child_proc *c)
 
 	switch (crew->state) {
 	case CREW_LEAVING:
+	case CREW_RESTING:
 		/* What is not answered yet asks its successor. */
 		if (!crew->ending && c->role != ROLE_LISTENER) {
 			child_restart(c);
@@ -276,6 +326,7 @@ crew_child_ended(struct child_proc *c)
 		}
 		end_next(crew);
 		reload_has_left();
+		upgrade_look();
 		return 1;
 	case CREW_DROPPED:
 		if (!has_process(crew)) {
@@ -287,6 +338,7 @@ crew_child_ended(struct child_proc *c)
 		crew->risen(crew, c);
 		return 1;
 	case CREW_SERVING:
+	case CREW_RESTED:
 		break;
 	}
 	return 0;

@@ -440,6 +440,47 @@ diff_restart(const struct config *old, const struct config *new)
 	    NEEDS_RESTART, old, new);
 }
 
+void
+diff_put_fixed(struct buffer *b, const struct config *c)
+{
+	struct buffer value;
+	size_t i;
+
+	for (i = 0; i < COUNT(house_fields); i++) {
+		if ((house_fields[i].flags & NEEDS_RESTART) == 0)
+			continue;
+		buffer_init(&value, FIELD_TEXT_MAX);
+		house_fields[i].write(&value, c);
+		(void)buffer_add_char(&value, '\0');
+		(void)buffer_printf(b, "fixed -1 %s\t%.*s\n",
+		    house_fields[i].name, (int)strcspn((const char *)
+		    value.data, "\n"), (const char *)value.data);
+		buffer_free(&value);
+	}
+}
+
+const char *
+diff_fixed(const struct config *c, const char *line)
+{
+	size_t i, len = strcspn(line, "\t");
+	struct buffer value;
+	int same;
+
+	for (i = 0; i < COUNT(house_fields); i++) {
+		if (strlen(house_fields[i].name) != len ||
+		    memcmp(house_fields[i].name, line, len) != 0 ||
+		    line[len] == '\0')
+			continue;
+		buffer_init(&value, FIELD_TEXT_MAX);
+		house_fields[i].write(&value, c);
+		(void)buffer_add_char(&value, '\0');
+		same = strcmp((const char *)value.data, line + len + 1) == 0;
+		buffer_free(&value);
+		return same ? NULL : house_fields[i].name;
+	}
+	return NULL;
+}
+
 int
 audit_same(const struct config *old, const struct config *new)
 {

@@ -11,6 +11,7 @@
 
 #include "../common/compat.h"
 #include "../common/crypt.h"
+#include "../common/json.h"
 #include "../common/log.h"
 #include "../common/wire.h"
 #include "parent.h"
@@ -20,7 +21,7 @@
 struct told {
 	uint64_t	number;		/* 0: free */
 	uint8_t		id[REQUEST_ID_LEN];
-	const char	*name;		/* static */
+	char		name[32];
 	char		detail[512];
 };
 
@@ -64,9 +65,62 @@ event_tell(const char *name, const char *fmt, ...)
 	if (n < 0 || (size_t)n >= sizeof(e->detail))
 		return;
 	e->number = ++last_number;
-	e->name = name;
+	(void)strlcpy(e->name, name, sizeof(e->name));
 	random_bytes(e->id, sizeof(e->id));
 	transmit(e);
+}
+
+/* It keeps its id: auditd may have it from whoever saw it. */
+void
+event_adopt(const struct msg_audit_event *m)
+{
+	static const char *const names[] = { "crash", "reload", "upgrade",
+	    "log_level", "control_refused" };
+	struct told *e = &events[(last_number + 1) % EVENTS_MAX];
+	size_t i;
+
+	/* Of another version it may know more than our auditd does. */
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_is(m->name, names[i]))
+			break;
+	if (i == sizeof(names) / sizeof(names[0]) || e->number != 0 ||
+	    m->name.len >= sizeof(e->name) ||
+	    m->detail.len >= sizeof(e->detail)) {
+		log_warn("event not recorded: of the daemon before");
+		return;
+	}
+	memcpy(e->name, m->name.ptr, m->name.len);
+	e->name[m->name.len] = '\0';
+	memcpy(e->detail, m->detail.ptr, m->detail.len);
+	e->detail[m->detail.len] = '\0';
+	memcpy(e->id, m->id, sizeof(e->id));
+	e->number = ++last_number;
+	transmit(e);
+}
+
+struct slice
+event_reason(const struct buffer *text)
+{
+	struct slice s = { text->data == NULL ? "" : (const char *)text->data,
+	    0 };
+
+	while (s.len < text->len && s.len < RELOAD_WHY_MAX && s.ptr[s.len] != '\n')
+		s.len++;
+	return s;
+}
+
+void
+event_refused(const char *name, const char *by, struct slice why)
+{
+	struct buffer b;
+
+	buffer_init(&b, 8 * RELOAD_WHY_MAX);
+	(void)json_write_string(&b, why.ptr, why.len);
+	(void)buffer_add_char(&b, '\0');
+	event_tell(name, "{%s,\"from\":\"%.16s\",\"refused\":%s}", by,
+	    parent.config->digest, b.bad || b.len > 400 ?
+	    "\"see the log\"" : (const char *)b.data);
+	buffer_free(&b);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "../common/compat.h"
 #include "../common/log.h"
 #include "../common/series.h"
+#include "../common/version.h"
 #include "parent.h"
 
 #define COLLECT_MS	500	/* a child that is silent is passed over */
@@ -374,7 +375,7 @@ figures_label(const struct stat_cell *c, unsigned int which)
 	if (kind == LABEL_PROCESS)
 		return process_label(index);
 	if (kind == LABEL_VERSION)
-		return VERSION;
+		return program_version;
 	if (kind == LABEL_DIGEST)
 		return parent.config->digest;
 	if (kind == LABEL_PATH)

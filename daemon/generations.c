@@ -10,6 +10,7 @@
  */
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -26,7 +27,17 @@ generations_open(void)
 {
 	void *map;
 
-	if ((page = shared_memory(GENERATIONS_BYTES)) == -1 ||
+	struct stat st;
+
+	/* Those of the daemon before, where its handlers count as ours do. */
+	page = successor_take("generations", NULL);
+	if (page != -1 && (!successor_same_messages() || fstat(page, &st) ==
+	    -1 || st.st_size != GENERATIONS_BYTES)) {
+		close(page);
+		page = -1;
+	}
+	if ((page == -1 &&
+	    (page = shared_memory(GENERATIONS_BYTES)) == -1) ||
 	    (map = mmap(NULL, GENERATIONS_BYTES, PROT_READ | PROT_WRITE,
 	    MAP_SHARED, page, 0)) == MAP_FAILED) {
 		log_errno("memory for the handlers to share");
@@ -34,6 +45,12 @@ generations_open(void)
 	}
 	counters = map;
 	return 0;
+}
+
+int
+generations_page(void)
+{
+	return page;
 }
 
 int

@@ -24,6 +24,9 @@ metrics_bind(void)
 {
 	const struct metrics_conf *m = &parent.config->metrics;
 
+	/* It is what the configuration says: that cannot change meanwhile. */
+	if ((listening = successor_take("metrics", NULL)) != -1)
+		return 0;
 	if (m->path != NULL)
 		listening = local_bind("metrics", m->path, BACKLOG);
 	else if (m->address != NULL)
@@ -84,12 +87,27 @@ metrics_asked(struct child_proc *c, const struct frame *f)
 }
 
 void
+metrics_inherit(struct buffer *b, inherit_fn inherit)
+{
+	if (listening != -1)
+		inherit(b, "metrics", listening, "");
+}
+
+void
+metrics_release(void)
+{
+	if (listening != -1)
+		close(listening);
+	listening = -1;
+}
+
+void
 metrics_close(void)
 {
 	if (listening == -1)
 		return;
 	close(listening);
-	if (parent.config->metrics.path != NULL)
+	if (parent.config->metrics.path != NULL && !successor_waits())
 		(void)unlink(parent.config->metrics.path);
 	listening = -1;
 }

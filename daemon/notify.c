@@ -35,7 +35,9 @@ static char queue[QUEUE_MAX][STATE_MAX];	/* the oldest first */
 static size_t queued;
 static struct event *writable, *beat;
 static struct timeval beat_interval;
+static long long watchdog_us;	/* 0: none */
 static int complained;
+static int muted;		/* another process speaks, so far */
 
 static void
 queue_drop_first(void)
@@ -78,7 +80,7 @@ tell(const char *fmt, ...)
 {
 	va_list ap;
 
-	if (sock == -1)
+	if (sock == -1 || muted)
 		return;
 	if (queued == QUEUE_MAX)
 		queue_drop_first();
@@ -100,6 +102,16 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+watchdog_every(long long us)
+{
+	beat_interval.tv_sec = (time_t)(us / 2 / 1000000);
+	beat_interval.tv_usec = (suseconds_t)(us / 2 % 1000000);
+	if ((beat = evtimer_new(parent.base, on_beat, NULL)) == NULL)
+		fatal("cannot make a timer");
+	on_beat(-1, 0, NULL);
+}
+
+static void
 watchdog_start(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
@@ -118,11 +130,8 @@ watchdog_start(void)
 		    error);
 		return;
 	}
-	beat_interval.tv_sec = (time_t)(us / 2 / 1000000);
-	beat_interval.tv_usec = (suseconds_t)(us / 2 % 1000000);
-	if ((beat = evtimer_new(parent.base, on_beat, NULL)) == NULL)
-		fatal("cannot make a timer");
-	on_beat(-1, 0, NULL);
+	watchdog_us = us;
+	watchdog_every(us);
 }
 
 /* A path, or after an @ a name that no file system has.  -1 with errno. */
@@ -159,17 +168,24 @@ connect_to(const char *name)
 }
 
 void
-notify_open(void)
+notify_open(int inherited, const char *watchdog)
 {
-	const char *name = getenv("NOTIFY_SOCKET");
+	const char *name = inherited == -1 ? getenv("NOTIFY_SOCKET") : NULL;
+	const char *error;
 
+	if (inherited != -1) {
+		sock = inherited;
+		muted = 1;
+		watchdog_us = strtonum(watchdog, 0, INT64_MAX / 2, &error);
+	}
 	if (name != NULL && (sock = connect_to(name)) == -1)
 		log_errno("service manager: NOTIFY_SOCKET %s", name);
 	if (sock != -1) {
 		if ((writable = event_new(parent.base, sock, EV_WRITE,
 		    on_writable, NULL)) == NULL)
 			fatal("cannot watch the service manager's socket");
-		watchdog_start();
+		if (!muted)
+			watchdog_start();
 	}
 	(void)unsetenv("NOTIFY_SOCKET");
 	(void)unsetenv("WATCHDOG_USEC");
@@ -188,6 +204,39 @@ notify_close(void)
 	sock = -1;
 	writable = beat = NULL;
 	queued = 0;
+	muted = 0;
+	watchdog_us = 0;
+}
+
+void
+notify_inherit(struct buffer *b, inherit_fn inherit)
+{
+	char us[24];
+
+	if (sock == -1)
+		return;
+	(void)snprintf(us, sizeof(us), "%lld", watchdog_us);
+	inherit(b, "notify", sock, us);
+}
+
+void
+notify_follow(pid_t pid)
+{
+	tell("MAINPID=%d", (int)pid);
+	if (beat != NULL)
+		(void)evtimer_del(beat);
+	muted = 1;
+}
+
+void
+notify_main(void)
+{
+	if (!muted)
+		return;
+	muted = 0;
+	notify_ready();
+	if (watchdog_us >= WATCHDOG_MIN_US)
+		watchdog_every(watchdog_us);
 }
 
 void

@@ -60,6 +60,8 @@ enum crew_state {
 	CREW_RISING,		/* beside the one that serves; not in force */
 	CREW_SERVING,
 	CREW_LEAVING,		/* finishes what is in flight */
+	CREW_RESTING,		/* … too, and may have to serve again */
+	CREW_RESTED,		/* … and has no process any more */
 	CREW_DROPPED		/* never came into force; ends */
 };
 
@@ -102,6 +104,10 @@ struct parent {
 
 extern struct parent parent;
 
+/* Appends what another parent is to have, by name; value may be "". */
+typedef void (*inherit_fn)(struct buffer *, const char *name, int fd,
+	    const char *value);
+
 /* users.c: whom each role runs as, and the folders that must exist.
  * Each returns 0, or -1 after a line that names the command that mends it. */
 int	users_resolve(void);
@@ -113,6 +119,7 @@ void	folders_release(void);
  * is there: 0, or -1 after a log line.
  */
 int	doors_prepare(const struct config *);
+void	doors_inherit(struct buffer *, inherit_fn);
 /* Closes what was bound for a configuration that did not come into force. */
 void	doors_forget(void);
 /* The crew is in force: its listeners get theirs, what it has not is closed. */
@@ -128,6 +135,7 @@ int	local_bind(const char *what, const char *path, int backlog);
 
 /* generations.c: before the sandbox; 0, or -1 after a log line. */
 int	generations_open(void);
+int	generations_page(void);
 /* A copy of the page's descriptor, for a handler; -1 after a log line. */
 int	generations_fd(void);
 /* A handler died: nobody knows what it wrote last. */
@@ -139,6 +147,12 @@ void	generations_advance(void);
  */
 void	event_tell(const char *name, const char *fmt, ...)
 	    __attribute__((__format__(printf, 2, 3)));
+/* What the daemon before saw. */
+void	event_adopt(const struct msg_audit_event *);
+/* The first line of a text, or what of it goes into the trail. */
+struct slice event_reason(const struct buffer *);
+/* What was asked for and changed nothing; by: a JSON member that says who. */
+void	event_refused(const char *name, const char *by, struct slice why);
 /* A new auditd. */
 void	events_resend(void);
 /* Its MSG_AUDIT_ACK or _NACK; -1: malformed. */
@@ -147,14 +161,21 @@ int	events_acked(const struct frame *);
 /*
  * notify.c: the service manager, where there is one; none of these waits or
  * fails.  Opened once the event loop is there and before the sandbox.
+ * inherited: -1, or the socket as notify_inherit() handed it on, with its
+ * value; this process then says nothing before notify_main().
  */
-void	notify_open(void);
+void	notify_open(int inherited, const char *watchdog);
 void	notify_close(void);
 /* The doors are open; also: a reload is over, well or not. */
 void	notify_ready(void);
 /* Before a reload; notify_ready() must follow. */
 void	notify_reloading(void);
 void	notify_stopping(void);
+/* Another process is the daemon from now on; this one says nothing more. */
+void	notify_follow(pid_t);
+void	notify_inherit(struct buffer *, inherit_fn);
+/* This process is the one, and ready. */
+void	notify_main(void);
 /* One line for people, without an end of line. */
 void	notify_status(const char *fmt, ...)
 	    __attribute__((__format__(printf, 1, 2)));
@@ -165,6 +186,8 @@ void	pipes_auditd_ready(void);
 /* Whether pid was one of them. */
 int	pipes_ended(pid_t pid, int status);
 void	pipes_stop(void);
+/* Auditd is gone and none follows. */
+void	pipes_forget(void);
 /* Another auditd is about to start: its programs in the place of these. */
 void	pipes_change(void);
 
@@ -184,7 +207,11 @@ int	keys_send(struct child_proc *);
 int	lastuse_told(const struct frame *);
 /* Writes what is not written yet. */
 void	lastuse_flush(void);
+
 /* child.c: the life of a process. */
+/* A number that no process has yet; the next ones come behind one. */
+uint32_t child_instance(void);
+void	child_number_from(uint32_t);
 /* Without a process yet; NULL: no memory. */
 struct child_proc *child_new(struct crew *, enum role, uint32_t index);
 void	child_free(struct child_proc *);
@@ -196,6 +223,8 @@ int	child_send(const struct child_proc *, enum message_type);
 /* Tells it to finish and end. */
 void	child_stop(struct child_proc *);
 void	child_kill(const struct child_proc *);
+/* Tells auditd to let the journal go and end; 0: there is none. */
+int	child_hand_over(struct child_proc *);
 void	children_watch(void);
 
 /* wiring.c: who talks to whom. */
@@ -219,6 +248,12 @@ int	crew_is_ready(const struct crew *);
 int	crew_is_checked(const struct crew *);
 /* Another is in force: it finishes, ends and is freed, at once or later. */
 void	crew_leave(struct crew *);
+/* The same, and it is kept, to be woken. */
+void	crew_rest(struct crew *);
+/* One that has come to rest serves again. */
+void	crew_wake(struct crew *);
+uint32_t crew_number(void);	/* the newest one's */
+void	crew_number_from(uint32_t);
 /* Whether one of its listeners may still accept. */
 int	crew_accepts(const struct crew *);
 /* It is not put in force: it ends and is freed, at once or later. */
@@ -235,6 +270,7 @@ void	reload_ask(const char *by, void (*done)(int failed, const char *,
 	    size_t, void *), void *);
 /* Who asked is gone: nobody is answered. */
 void	reload_forget(const void *arg);
+int	reload_is_under_way(void);
 void	reload_give_up(void);		/* the daemon ends */
 void	reload_child_ready(struct child_proc *);
 int	reload_auditd_ended(void);	/* 1: it was dealt with */
@@ -248,6 +284,72 @@ void	reloaded_refused(struct slice why);
 /* Empty where the last was not refused. */
 const char *reloaded_why(void);
 void	reloaded_figures(struct buffer *, uint64_t started_s);
+
+/*
+ * handover.c: what the parent that serves and the one that is to follow it say
+ * to each other.
+ */
+#define HANDOVER_ENV		"PONTIFEXD_UPGRADE"
+#define HANDOVER_WORD_MAX	16384	/* bytes of a word with its text */
+/* Whether children of the other's version understand those of ours. */
+int	handover_same_messages(const char *);
+/* text may be NULL; it is cut where it is too long.  0 or -1. */
+int	handover_say(int sock, const char *word, const char *text);
+/* 1, and the text behind it (or ""); 0: nothing yet; -1: the other is gone. */
+int	handover_hear(int sock, char word[HANDOVER_WORD_MAX], char **text);
+
+/* bequeath.c: the new parent's start, with what it inherits. */
+/*
+ * argv of main(), before the folder is changed; relative: whether it names the
+ * configuration by a path that is no good from another.
+ */
+void	bequeath_prepare(int argc, char **argv, int relative);
+/* The executable; NULL: it is not known. */
+const char *bequeath_path(void);
+/*
+ * Starts it, by way of a process that ends at once; by: for the trail.  Gives
+ * our ends of the link and the relay, and the pid of that process, or -1 with
+ * errno.
+ */
+pid_t	bequeath(const char *by, int *link_fd, int *relay_fd);
+
+/* upgrade.c: another executable takes over (SIGUSR2). */
+/* As reload_ask(). */
+void	upgrade_ask(const char *by, void (*done)(int failed, const char *,
+	    size_t, void *), void *);
+void	upgrade_forget(const void *arg);
+int	upgrade_is_under_way(void);
+/* A stop is asked for: 1, it comes when there is one daemon again. */
+int	upgrade_defers_stop(void);
+void	upgrade_give_up(void);		/* the daemon ends */
+/* Each: whether it was dealt with. */
+int	upgrade_ended(pid_t);			/* who started the new parent */
+int	upgrade_auditd_ended(void);
+void	upgrade_look(void);		/* a child is ready, or a crew has gone */
+
+/* successor.c: the one that takes over. */
+/* Takes what is inherited out of the environment; 0, or -1 after a line. */
+int	successor_open(void);
+/* Whether this process is one that has not taken over yet. */
+int	successor_waits(void);
+/*
+ * What was inherited by this name, for whoever closes it; -1: nothing.  An
+ * optional value that was handed over with it.
+ */
+int	successor_take(const char *name, const char **value);
+/* Whether the daemon before had this very configuration. */
+int	successor_same_config(const struct config *);
+int	successor_same_messages(void);
+/* What differs from the daemon before and cannot: after a line in the log. */
+int	successor_may_follow(const struct config *);
+void	successor_start(void);		/* in place of supervise_start() */
+void	successor_child_ready(const struct child_proc *);
+void	successor_auditd_ended(void);
+/* The doors may be opened. */
+int	successor_may_open(void);
+void	successor_opened(void);
+/* The daemon ends: whether the one before still leans on our auditd. */
+int	successor_ends_other(void);
 
 /* checked.c: what the handlers of a crew that rises found at their sources. */
 int	checked_frame(struct child_proc *, const struct frame *);
@@ -264,6 +366,10 @@ int	supervise_frame(struct channel *, const struct frame *, void *);
 void	supervise_ended(struct child_proc *, int status);
 /* Auditd, or a child of the crew that serves; NULL: there is none. */
 struct child_proc *supervise_find(enum role, uint32_t index);
+/* Opens the doors where all are ready and that was all it waited for. */
+void	supervise_look(void);
+/* The daemon before, that leant on our auditd, has ended. */
+void	supervise_other_gone(void);
 /* Whether the doors were opened. */
 int	supervise_is_ready(void);
 /* The key file may have changed. */
@@ -298,6 +404,8 @@ int	metrics_bind(void);
 void	metrics_hand(struct child_proc *);
 /* Its MSG_METRICS_ASK; -1: malformed, or not its to ask. */
 int	metrics_asked(struct child_proc *, const struct frame *);
+void	metrics_inherit(struct buffer *, inherit_fn);
+void	metrics_release(void);		/* as control_release() */
 void	metrics_close(void);
 
 /* status.c: asks every child; done gets the text, once, within STATUS_MS. */
@@ -326,6 +434,12 @@ int	diff_tell(struct buffer *, const struct config *old,
 	    const struct config *new, int json);
 /* What differs and can not be reloaded; NULL: nothing. */
 const char *diff_restart(const struct config *, const struct config *);
+/*
+ * The fields that cannot be reloaded, a line each, for another version; and
+ * the name of the one that a line speaks of and that differs here, or NULL.
+ */
+void	diff_put_fixed(struct buffer *, const struct config *);
+const char *diff_fixed(const struct config *, const char *line);
 int	audit_same(const struct config *, const struct config *);
 int	keys_same(const struct config *, const struct config *);
 int	source_same(const struct source_conf *, const struct source_conf *);
@@ -338,6 +452,10 @@ void	keys_watch(void);
 
 /* control.c: the socket of pontifexctl. */
 int	control_open(void);
+int	control_accept(void);		/* for one that waited to serve */
+void	control_inherit(struct buffer *, inherit_fn);
+/* Closes it here; another parent has it. */
+void	control_release(void);
 void	control_close(void);
 
 #endif

@@ -192,7 +192,7 @@ pipes_auditd_ready(void)
 
 /* They end when they have read what the auditd that ended sent them. */
 void
-pipes_change(void)
+pipes_forget(void)
 {
 	size_t i;
 
@@ -205,6 +205,12 @@ pipes_change(void)
 		memset(&programs[i], 0, sizeof(programs[i]));
 	}
 	nprograms = 0;
+}
+
+void
+pipes_change(void)
+{
+	pipes_forget();
 	pipes_start();
 }
 

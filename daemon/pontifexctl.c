@@ -26,7 +26,7 @@ usage(void)
 {
 	fprintf(stderr,
 	    "usage: pontifexctl [-s socket] status [-j | -v] | reload | "
-	    "log verbose|brief\n"
+	    "upgrade | log verbose|brief\n"
 	    "       pontifexctl [-s socket] diff [-j]\n"
 	    "       pontifexctl key add [-j] [-F keyfile] -o owner -s scope[,...] "
 	    "[-l label]\n"
@@ -104,8 +104,8 @@ ctl_ask(const char *path, uint16_t type, const void *payload, size_t len)
 	struct frame f;
 	int fd, rc = CTL_FAILED;
 
-	if ((fd = connect_to(path, type == MSG_CTL_RELOAD ? RELOAD_SECONDS :
-	    ANSWER_SECONDS)) == -1)
+	if ((fd = connect_to(path, type == MSG_CTL_RELOAD ||
+	    type == MSG_CTL_UPGRADE ? RELOAD_SECONDS : ANSWER_SECONDS)) == -1)
 		return CTL_FAILED;
 	buffer_init(&answer, FRAME_PAYLOAD_MAX);
 	if (frame_transmit(fd, type, 1, payload, len, -1) == -1 ||
@@ -188,6 +188,8 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[0], "reload") == 0 && argc == 1)
 		return ctl_ask(path, MSG_CTL_RELOAD, NULL, 0);
+	if (strcmp(argv[0], "upgrade") == 0 && argc == 1)
+		return ctl_ask(path, MSG_CTL_UPGRADE, NULL, 0);
 	if (strcmp(argv[0], "diff") == 0)
 		return ctl_diff(path, argc, argv);
 	if (strcmp(argv[0], "log") == 0)

@@ -20,6 +20,7 @@
 #include "../common/compat.h"
 #include "../common/crypt.h"
 #include "../common/log.h"
+#include "../common/version.h"
 #include "../pledge/sandbox.h"
 #include "parent.h"
 
@@ -35,7 +36,7 @@ static void
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: pontifexd [-dnv] [-D macro=value] [-f file]\n");
+	    "usage: pontifexd [-dnVv] [-D macro=value] [-f file]\n");
 	exit(2);
 }
 
@@ -66,11 +67,24 @@ find_libexec(const char *argv0)
 static void
 on_signal(evutil_socket_t number, short what, void *arg)
 {
+	char by[32];
+
 	(void)what;
 	(void)arg;
 	if (number == SIGHUP) {
 		log_info("SIGHUP: reload");
 		reload_ask("\"signal\":1", NULL, NULL);
+		return;
+	}
+	if (number == SIGUSR2) {
+		log_info("SIGUSR2: upgrade");
+		(void)snprintf(by, sizeof(by), "\"signal\":%d", SIGUSR2);
+		upgrade_ask(by, NULL, NULL);
+		return;
+	}
+	if (upgrade_defers_stop()) {
+		log_info("%s: an upgrade is under way: stopping after it",
+		    number == SIGINT ? "SIGINT" : "SIGTERM");
 		return;
 	}
 	log_info("%s: stopping", number == SIGINT ? "SIGINT" : "SIGTERM");
@@ -80,7 +94,7 @@ on_signal(evutil_socket_t number, short what, void *arg)
 static void
 watch_signals(void)
 {
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2 };
 	struct event *ev;
 	size_t i;
 
@@ -169,8 +183,28 @@ warn_not_in_force(void)
 static void
 detach(void)
 {
-	if (!parent.foreground && daemon(0, 0) == -1)
+	/* One that takes over was started by a daemon. */
+	if (!parent.foreground && !successor_waits() && daemon(0, 0) == -1)
 		fatal_errno("daemon");
+}
+
+/*
+ * A reload, and whoever takes over, find it from another folder, too.  Whether
+ * the path had to be made another.
+ */
+static int
+keep_path(void)
+{
+	char cwd[PATH_MAX], *path;
+
+	if (parent.config->path[0] == '/')
+		return 0;
+	if (getcwd(cwd, sizeof(cwd)) == NULL ||
+	    asprintf(&path, "%s/%s", cwd, parent.config->path) == -1)
+		fatal_errno("%s", parent.config->path);
+	free(parent.config->path);
+	parent.config->path = path;
+	return 1;
 }
 
 /* `sandbox require': a kernel that lacks a part of it is none to start on. */
@@ -189,10 +223,10 @@ sandbox_suffices(const struct config *c)
 int
 main(int argc, char **argv)
 {
-	const char *path = CONFIG_DEFAULT;
-	int check = 0, ch;
+	const char *path = CONFIG_DEFAULT, *watchdog = NULL;
+	int check = 0, ch, notify;
 
-	while ((ch = getopt(argc, argv, "D:df:nv")) != -1) {
+	while ((ch = getopt(argc, argv, "D:df:nVv")) != -1) {
 		switch (ch) {
 		case 'D':
 			if (config_define(optarg) == -1) {
@@ -211,6 +245,10 @@ main(int argc, char **argv)
 		case 'n':
 			check++;
 			break;
+		case 'V':
+			printf("version %s messages %s\n", program_version,
+			    program_messages);
+			return 0;
 		case 'v':
 			parent.verbose = 1;
 			break;
@@ -220,6 +258,9 @@ main(int argc, char **argv)
 	}
 	if (optind != argc)
 		usage();
+	log_init("parent", parent.foreground, parent.verbose);
+	if (check == 0 && successor_open() == -1)
+		return 1;
 	if ((parent.config = config_load(path)) == NULL)
 		return 1;
 	if (check == 1) {
@@ -231,8 +272,10 @@ main(int argc, char **argv)
 	crypt_init();
 	if (check > 1)
 		return probe_run();
-	if (!sandbox_suffices(parent.config) || users_resolve() == -1 || folders_prepare() == -1 ||
-	    doors_prepare(parent.config) == -1 || metrics_bind() == -1)
+	bequeath_prepare(argc, argv, keep_path());
+	if (!successor_may_follow(parent.config) ||
+	    !sandbox_suffices(parent.config) || users_resolve() == -1 ||
+	    folders_prepare() == -1 || doors_prepare(parent.config) == -1 || metrics_bind() == -1)
 		return 1;
 	detach();
 	log_init("parent", parent.foreground, parent.verbose);
@@ -242,7 +285,8 @@ main(int argc, char **argv)
 	if ((parent.base = event_base_new()) == NULL)
 		fatal("cannot make an event loop");
 	watch_signals();
-	notify_open();
+	notify = successor_take("notify", &watchdog);
+	notify_open(notify, watchdog);
 	if (control_open() == -1) {
 		folders_release();
 		return 1;
@@ -252,7 +296,10 @@ main(int argc, char **argv)
 		fatal("cannot start");
 	if (sandbox_enter(ROLE_PARENT, NULL) == -1)
 		fatal("cannot enter the sandbox");
-	supervise_start();
+	if (successor_waits())
+		successor_start();
+	else
+		supervise_start();
 	loop_run(parent.base, &parent.stop, NULL, NULL);
 	control_close();
 	metrics_close();

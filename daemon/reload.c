@@ -15,7 +15,6 @@
 #include <event2/event.h>
 
 #include "../common/compat.h"
-#include "../common/json.h"
 #include "../common/log.h"
 #include "parent.h"
 
@@ -89,33 +88,6 @@ finish(int failed)
 		log_warn("reload: out of memory");
 }
 
-/* The first line of why. */
-static struct slice
-first_reason(void)
-{
-	struct slice s = { text.data == NULL ? "" : (const char *)text.data,
-	    0 };
-
-	while (s.len < text.len && s.len < RELOAD_WHY_MAX && s.ptr[s.len] != '\n')
-		s.len++;
-	return s;
-}
-
-static void
-tell_refused(void)
-{
-	struct slice why = first_reason();
-	struct buffer b;
-
-	buffer_init(&b, 8 * RELOAD_WHY_MAX);
-	(void)json_write_string(&b, why.ptr, why.len);
-	(void)buffer_add_char(&b, '\0');
-	event_tell("reload", "{%s,\"from\":\"%.16s\",\"refused\":%s}",
-	    now.by, parent.config->digest, b.bad || b.len > 400 ?
-	    "\"see the log\"" : (const char *)b.data);
-	buffer_free(&b);
-}
-
 /* Nothing has changed. */
 static void
 refuse(const char *why)
@@ -127,8 +99,8 @@ refuse(const char *why)
 	rising = NULL;
 	if (why != NULL)
 		(void)buffer_printf(&text, "%s\n", why);
-	tell_refused();
-	reason = first_reason();
+	reason = event_reason(&text);
+	event_refused("reload", now.by, reason);
 	reloaded_refused(reason);
 	log_warn("reload refused, nothing has changed: %.*s", (int)reason.len,
 	    reason.ptr);
@@ -231,13 +203,8 @@ hand_over(void)
 	step = STEP_HAND_OVER;
 	parent.audited = rising->config;
 	arm(HAND_OVER_MS);
-	if (parent.auditd->pid <= 0) {
+	if (!child_hand_over(parent.auditd))
 		(void)reload_auditd_ended();
-		return;
-	}
-	parent.auditd->state = CHILD_STOPPING;
-	if (child_send(parent.auditd, MSG_HAND_OVER) == -1)
-		child_kill(parent.auditd);
 }
 
 int
@@ -390,6 +357,8 @@ reload_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 {
 	static const char early[] = "the daemon is not ready, or ends: nothing "
 	    "has changed\n";
+	static const char other[] = "an upgrade is under way: this reload is "
+	    "refused\n";
 	static const char busy[] = "a reload is under way and another waits: "
 	    "this one is refused\n";
 	struct request r = { .wanted = 1, .done = done, .arg = arg };
@@ -398,6 +367,8 @@ reload_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 	(void)strlcpy(r.by, by, sizeof(r.by));
 	if (parent.stopping || !supervise_is_ready())
 		no = early;
+	else if (upgrade_is_under_way())
+		no = other;
 	else if (step != STEP_NONE && next.wanted)
 		no = busy;
 	if (no != NULL) {
@@ -415,6 +386,12 @@ reload_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 	}
 	now = r;
 	begin();
+}
+
+int
+reload_is_under_way(void)
+{
+	return step != STEP_NONE || next.wanted;
 }
 
 void

@@ -16,6 +16,7 @@
 #include "../common/crypt.h"
 #include "../common/keyfile.h"
 #include "../common/log.h"
+#include "../common/version.h"
 #include "parent.h"
 
 /* Whose slices are being made: that of the child's crew. */
@@ -55,7 +56,7 @@ send_listener(struct channel *ch)
 		.namespace = slice_of(c->namespace),
 		.path = slice_of(c->http_path),
 		.public_url = slice_of(c->public_url),
-		.version = slice_of(VERSION),
+		.version = slice_of(program_version),
 		.handlers = c->handlers, .per_source = c->per_source,
 		.tools = c->ntools,
 		.forwarders = c->nforwarders,
@@ -607,7 +608,8 @@ send_auditd(struct channel *ch)
 		return -1;
 	TAILQ_FOREACH(crew, &parent.crews, entry)
 		if ((crew->state == CREW_SERVING ||
-		    crew->state == CREW_LEAVING) &&
+		    crew->state == CREW_LEAVING ||
+		    crew->state == CREW_RESTING) &&
 		    catalogue_send(ch, crew) == -1)
 			return -1;
 	return 0;
@@ -624,7 +626,7 @@ send_start(struct child_proc *c)
 		.drop = parent.drop, .uid = parent.uid[c->role],
 		.gid = parent.gid[c->role],
 		.chroot_dir = slice_of(chrooted ? parent.chroot_dir : NULL),
-		.version = slice_of(VERSION),
+		.version = slice_of(program_version),
 	};
 	struct buffer *b;
 

@@ -10,6 +10,7 @@
 
 #include "../common/compat.h"
 #include "../common/log.h"
+#include "../common/version.h"
 #include "parent.h"
 
 static void (*status_done)(const char *, size_t, void *);
@@ -112,7 +113,7 @@ status_ask(void (*done)(const char *, size_t, void *), void *arg)
 	status_arg = arg;
 	buffer_init(&status_text, STATUS_MAX);
 	(void)buffer_printf(&status_text, "pontifexd: version %s, pid %d, "
-	    "configuration %s, digest %.16s\n", VERSION, (int)getpid(),
+	    "configuration %s, digest %.16s\n", program_version, (int)getpid(),
 	    parent.config->path, parent.config->digest);
 	TAILQ_FOREACH(c, &parent.children, entry) {
 		(void)buffer_printf(&status_text, "%s: pid %d, up %llu s, "

@@ -31,6 +31,7 @@ struct parent parent = {
 
 static int all_were_ready;
 static struct event *stop_timer;
+static int stop_is_late;
 
 struct child_proc *
 supervise_find(enum role role, uint32_t index)
@@ -119,12 +120,20 @@ static void
 check_all_ready(void)
 {
 	if (all_were_ready || parent.serving == NULL ||
+	    !successor_may_open() ||
 	    parent.auditd->state != CHILD_READY ||
 	    !crew_is_ready(parent.serving))
 		return;
 	all_were_ready = 1;
 	doors_open(parent.serving);
 	notify_ready();
+	successor_opened();
+}
+
+void
+supervise_look(void)
+{
+	check_all_ready();
 }
 
 int
@@ -151,6 +160,8 @@ child_ready(struct child_proc *c)
 		doors_send(c);
 	check_all_ready();
 	reload_child_ready(c);
+	successor_child_ready(c);
+	upgrade_look();
 }
 
 /*
@@ -227,6 +238,7 @@ supervise_frame(struct channel *ch, const struct frame *f, void *arg)
 			return -1;
 		c->has_left = 1;
 		reload_has_left();
+		upgrade_look();
 		return 0;
 	default:
 		return -1;
@@ -251,8 +263,10 @@ supervise_ended(struct child_proc *c, int status)
 		supervise_stop();
 		return;
 	}
-	if (c->role == ROLE_AUDITD ? reload_auditd_ended() :
-	    crew_child_ended(c))
+	if (c->role == ROLE_AUDITD)
+		successor_auditd_ended();
+	if (c->role == ROLE_AUDITD ? reload_auditd_ended() ||
+	    upgrade_auditd_ended() : crew_child_ended(c))
 		return;
 	if (!all_were_ready && !c->was_ready && crew_needs(c)) {
 		log_warn("%s did not start: stopping", c->name);
@@ -294,6 +308,7 @@ stop_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	rounds++;
+	stop_is_late = 1;
 	TAILQ_FOREACH(c, &parent.children, entry) {
 		/* Auditd has what is left of the time for its journal. */
 		if (c->pid <= 0 || (rounds == 1 && c->role == ROLE_AUDITD))
@@ -302,6 +317,7 @@ stop_deadline(evutil_socket_t fd, short what, void *arg)
 		child_kill(c);
 	}
 	evtimer_add(stop_timer, &rest);
+	stop_next();
 }
 
 static int
@@ -329,10 +345,21 @@ stop_next(void)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (order[i] == ROLE_AUDITD && !stop_is_late &&
+		    successor_ends_other())
+			return;
 		if (stop_role(order[i]))
 			return;
+	}
 	parent.stop = 1;
+}
+
+void
+supervise_other_gone(void)
+{
+	if (parent.stopping)
+		stop_next();
 }
 
 void
@@ -348,9 +375,14 @@ supervise_stop(void)
 	parent.stopping = 1;
 	notify_stopping();
 	reload_give_up();
-	TAILQ_FOREACH(c, &parent.children, entry)
+	upgrade_give_up();
+	TAILQ_FOREACH(c, &parent.children, entry) {
 		if (c->restart != NULL)
 			evtimer_del(c->restart);
+		/* They never served: nothing of theirs can be lost. */
+		if (successor_waits())
+			child_kill(c);
+	}
 	if ((stop_timer = evtimer_new(parent.base, stop_deadline, NULL)) ==
 	    NULL || evtimer_add(stop_timer, &patience) == -1)
 		fatal("cannot stop in order");

@@ -108,7 +108,8 @@ may_meet(const struct child_proc *a, const struct child_proc *b)
 	if (a->crew == b->crew)
 		return 1;
 	return (a->crew == NULL || b->crew == NULL) &&
-	    (crew->state == CREW_SERVING || crew->state == CREW_LEAVING);
+	    (crew->state == CREW_SERVING || crew->state == CREW_LEAVING ||
+	    crew->state == CREW_RESTING);
 }
 
 /* Keys before wires: a listener may ask as soon as it is wired. */

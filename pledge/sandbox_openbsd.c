@@ -37,10 +37,11 @@ static const struct {
 	/*
 	 * Starts, wires and watches children; reads the key file and the
 	 * secrets again; serves the control socket.  Who becomes whom is done
-	 * by the child itself, after exec.
+	 * by the child itself, after exec.  Descriptors arrive at an upgrade,
+	 * from the parent before.
 	 */
 	[ROLE_PARENT] = {
-	    "stdio rpath wpath cpath unix inet sendfd proc exec",
+	    "stdio rpath wpath cpath unix inet sendfd recvfd proc exec",
 	    "", "", "" },
 	/* accept(2) and TCP_NODELAY are "inet"; sockets arrive by message. */
 	[ROLE_LISTENER] = { "stdio inet recvfd", "", "", "" },

@@ -20,6 +20,7 @@
 
 #include "../../common/compat.h"
 #include "../../common/log.h"
+#include "../../common/version.h"
 #include "../../common/proc.h"
 #include "fetcher.h"
 
@@ -312,8 +313,10 @@ static int
 set_way(struct fetch *f)
 {
 	CURL *e = f->easy;
+	char agent[64];
 	int bad = 0;
 
+	(void)snprintf(agent, sizeof(agent), "pontifexd/%s", program_version);
 #define SET(option, value) \
 	(bad |= curl_easy_setopt(e, option, value) != CURLE_OK)
 	/* Of HTTP: GET, as it stands, once. */
@@ -322,7 +325,7 @@ set_way(struct fetch *f)
 	SET(CURLOPT_PROTOCOLS_STR, "https");
 	SET(CURLOPT_HTTPGET, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_USERAGENT, "pontifexd/" VERSION);
+	SET(CURLOPT_USERAGENT, agent);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_ACCEPT_ENCODING, NULL);
 	SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);

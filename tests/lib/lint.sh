@@ -26,7 +26,7 @@ check() {
 
 sources() { git ls-files 'common/*.c' 'daemon/*.c' 'authd/*.c' 'auditd/*.c' 'pledge/sandbox_linux.c'; }
 
-flags=(-D_GNU_SOURCE '-DVERSION="0"' '-DLIBEXECDIR="/"' -std=gnu11
+flags=(-D_GNU_SOURCE '-DLIBEXECDIR="/"' -std=gnu11
 	-isystem /usr/include/postgresql)
 
 tidy() { # only what it finds, not what it counts
@@ -43,7 +43,7 @@ analyzer() {
 cppcheck_all() {
 	sources | cppcheck --file-list=- --enable=warning,portability \
 	    --error-exitcode=1 --inline-suppr --quiet -j 2 --std=c11 \
-	    -D_GNU_SOURCE -DVERSION='"0"' -DLIBEXECDIR='"/"' -D__linux__ \
+	    -D_GNU_SOURCE -DLIBEXECDIR='"/"' -D__linux__ \
 	    --suppress=missingIncludeSystem --suppress=unknownMacro \
 	    --suppress=normalCheckLevelMaxBranches --suppress=nullPointerOutOfMemory \
 	    --suppress=uninitvar --suppress=syntaxError

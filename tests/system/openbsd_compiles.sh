@@ -30,7 +30,7 @@ esac
 compile() { # FILE [ARGUMENT...]
 	# shellcheck disable=SC2086
 	$cc -std=gnu11 -O2 $warnings -fsyntax-only -U__linux__ -D__OpenBSD__ \
-	    -D_GNU_SOURCE -DVERSION='"0"' -DLIBEXECDIR='"/usr/local/libexec/pontifexd"' \
+	    -D_GNU_SOURCE -DLIBEXECDIR='"/usr/local/libexec/pontifexd"' \
 	    -Ipledge/openbsd/include -isystem /usr/include/postgresql "$@" 2>&1
 }
 

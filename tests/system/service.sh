@@ -123,6 +123,32 @@ until_true 30 restarted 1
 call "$key" order_lookup '{"order_id":1001}'
 is 'a parent that dies is started again' '200 2' "$status $(show NRestarts)"
 
+# An upgrade: the manager is told of the new process, and minds that one.
+old=$(main_pid) old_shown=$(show MainPID)
+like 'an upgrade' '^version .* serves as process [0-9]+$' "$(managed /usr/local/sbin/pontifexctl upgrade 2>&1)"
+until_true 20 process_gone "$old"
+call "$key" order_lookup '{"order_id":1001}'
+is 'serves' 200 "$status"
+isnt 'the manager has another main process' "$old_shown" "$(show MainPID)"
+is 'and did not have to start it' 'active running 2 serving 2 tools by 1 listeners and 2 handlers' \
+    "$(show ActiveState) $(show SubState) $(show NRestarts) $(show StatusText)"
+new=$(main_pid)
+is 'one parent is left' 1 "$(pgrep -P "$(managed_init)" -x pontifexd | wc -l)"
+for n in 1 2 3; do
+	moment=$(show WatchdogTimestampMonotonic)
+	until_true 10 fed || not_ok 'the new process feeds the watchdog' 'a new moment' "$moment"
+done
+succeeds 'it can be reloaded' managed systemctl reload pontifexd
+kill -STOP "$new"
+until_true 30 restarted 2
+call "$key" order_lookup '{"order_id":1001}'
+is 'where it hangs, the manager starts another' '200 3' "$status $(show NRestarts)"
+old=$(main_pid)
+managed systemctl kill -s USR2 --kill-who=main pontifexd
+until_true 20 process_gone "$old"
+until_true 10 daemon_ready
+is 'by the signal' '200 3' "$(call "$key" order_lookup '{"order_id":1001}'; echo "$status $(show NRestarts)")"
+
 managed systemctl stop pontifexd
 is 'stopped, in order' 'success inactive' "$(show Result) $(show ActiveState)"
 is 'nobody is left' '' "$(pgrep -P "$(managed_init)" -x pontifexd)"

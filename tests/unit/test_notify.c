@@ -96,13 +96,64 @@ teardown(void **state)
 }
 
 static void
+who_has_handed_over_says_nothing_more(void **state)
+{
+	(void)state;
+	manage_path();
+	notify_open(-1, NULL);
+	notify_follow(4711);
+	assert_string_equal(heard(), "MAINPID=4711");
+	notify_ready();
+	notify_stopping();
+	assert_string_equal(heard(), "");
+}
+
+/* The socket and the watchdog's time as notify_inherit() hands them on. */
+static int handed = -1;
+static char handed_value[32];
+
+static void
+hand(struct buffer *b, const char *name, int fd, const char *value)
+{
+	(void)b;
+	assert_string_equal(name, "notify");
+	handed = dup(fd);
+	(void)strlcpy(handed_value, value, sizeof(handed_value));
+}
+
+static void
+who_was_handed_the_socket_speaks_when_it_is_the_daemon(void **state)
+{
+	struct buffer b;
+
+	(void)state;
+	manage_path();
+	buffer_init(&b, 64);
+	assert_int_equal(setenv("WATCHDOG_USEC", "20000", 1), 0);
+	notify_open(-1, NULL);
+	assert_string_equal(heard(), "WATCHDOG=1");
+	notify_inherit(&b, hand);
+	assert_string_equal(handed_value, "20000");
+	notify_close();
+	notify_open(handed, handed_value);
+	notify_ready();
+	assert_string_equal(heard(), "");
+	notify_main();
+	assert_string_equal(heard(), "READY=1\nSTATUS=serving 3 tools by "
+	    "1 listeners and 2 handlers");
+	assert_string_equal(heard(), "WATCHDOG=1");
+	assert_int_equal(event_base_loop(parent.base, EVLOOP_ONCE), 0);
+	assert_string_equal(heard(), "WATCHDOG=1");
+}
+
+static void
 the_life_of_a_daemon_is_told_in_its_states(void **state)
 {
 	unsigned long long us, before;
 
 	(void)state;
 	manage_path();
-	notify_open();
+	notify_open(-1, NULL);
 	assert_string_equal(heard(), "");
 	notify_ready();
 	assert_string_equal(heard(), "READY=1\nSTATUS=serving 3 tools by "
@@ -124,7 +175,7 @@ an_abstract_name_is_a_socket_too(void **state)
 	(void)state;
 	(void)snprintf(name, sizeof(name), "@test_notify/%d", (int)getpid());
 	manage(name);
-	notify_open();
+	notify_open(-1, NULL);
 	notify_status("hello");
 	assert_string_equal(heard(), "STATUS=hello");
 }
@@ -135,7 +186,7 @@ nobody_after_us_may_speak_for_us(void **state)
 	(void)state;
 	manage_path();
 	assert_int_equal(setenv("WATCHDOG_USEC", "60000000", 1), 0);
-	notify_open();
+	notify_open(-1, NULL);
 	assert_null(getenv("NOTIFY_SOCKET"));
 	assert_null(getenv("WATCHDOG_USEC"));
 	assert_null(getenv("WATCHDOG_PID"));
@@ -145,7 +196,7 @@ static void
 without_a_manager_nothing_happens(void **state)
 {
 	(void)state;
-	notify_open();
+	notify_open(-1, NULL);
 	notify_ready();
 	notify_stopping();
 	notify_status("nobody hears %s", "this");
@@ -164,7 +215,7 @@ a_socket_that_cannot_be_reached_stops_nothing(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		assert_int_equal(setenv("NOTIFY_SOCKET", names[i], 1), 0);
-		notify_open();
+		notify_open(-1, NULL);
 		notify_ready();
 		notify_close();
 		assert_null(getenv("NOTIFY_SOCKET"));
@@ -176,7 +227,7 @@ a_status_stays_one_variable(void **state)
 {
 	(void)state;
 	manage_path();
-	notify_open();
+	notify_open(-1, NULL);
 	notify_status("%s", "bad\nREADY=1");
 	assert_string_equal(heard(), "STATUS=bad");
 }
@@ -191,7 +242,7 @@ a_manager_that_does_not_read_gets_the_newest_states_later(void **state)
 
 	(void)state;
 	manage_path();
-	notify_open();
+	notify_open(-1, NULL);
 	for (i = 0; i < TOLD_MAX * 2; i++)
 		notify_status("number %04zu", i);
 	notify_stopping();
@@ -214,7 +265,7 @@ a_watchdog_is_fed_as_long_as_the_loop_turns(void **state)
 	(void)state;
 	manage_path();
 	assert_int_equal(setenv("WATCHDOG_USEC", "20000", 1), 0);
-	notify_open();
+	notify_open(-1, NULL);
 	for (i = 0; i < 3; i++) {
 		assert_string_equal(heard(), "WATCHDOG=1");
 		assert_int_equal(event_base_loop(parent.base, EVLOOP_ONCE), 0);
@@ -234,7 +285,7 @@ a_watchdog_that_is_not_ours_is_left_alone(void **state)
 		assert_int_equal(setenv("WATCHDOG_USEC", usec[i], 1), 0);
 		if (pid[i] != NULL)
 			assert_int_equal(setenv("WATCHDOG_PID", pid[i], 1), 0);
-		notify_open();
+		notify_open(-1, NULL);
 		assert_string_equal(heard(), "");
 		notify_close();
 		close(manager);
@@ -247,6 +298,8 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(who_has_handed_over_says_nothing_more),
+		T(who_was_handed_the_socket_speaks_when_it_is_the_daemon),
 		T(the_life_of_a_daemon_is_told_in_its_states),
 		T(an_abstract_name_is_a_socket_too),
 		T(nobody_after_us_may_speak_for_us),

@@ -1,0 +1,339 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# Another executable takes over a running daemon (SIGUSR2, pontifexctl upgrade)
+# as another configuration does at a reload: it rises beside the one that
+# serves, is checked, takes the journal, opens the doors.  What fails before
+# changes nothing and says why.  No call is refused or lost meanwhile.
+
+. "$(dirname "$0")/../lib/harness.sh"
+
+shop "$work/shop"
+cat >>"$conf" <<'EOT'
+tool count {
+	description "Counts as far as it is told."
+	scope "shop:order:read"
+	source shop
+	timeout 30s
+	param n integer required { maximum 1000000000 }
+	sql "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < :n) SELECT count(*) AS n FROM c"
+}
+EOT
+key=$(key_add -o alice -s shop:order:read -r 10000000)
+good=$(cat "$conf")
+
+# An installation of its own, to be replaced.
+opt=$work/opt
+mkdir -p "$opt/libexec"
+put() { cp "$1" "$2.new" && mv "$2.new" "$2"; } # FROM TO: as a package manager does
+install_from() { # FOLDER: that version, all of it
+	local role
+	put "$1/pontifexd" "$opt/pontifexd"
+	for role in listener handler authd auditd fetcher; do put "$1/libexec/$role" "$opt/libexec/$role"; done
+}
+# next_version FOLDER FROM TO: a copy with another text of the same length in its executables.
+next_version() {
+	mkdir -p "$1/libexec"
+	python3 - "$build" "$@" <<'EOT'
+import os, shutil, sys
+build, to, a, b = sys.argv[1:]
+assert len(a) == len(b)
+for name in ["pontifexd"] + ["libexec/" + r for r in ("listener", "handler", "authd", "auditd", "fetcher")]:
+    d = open(os.path.join(build, name), "rb").read()
+    d = d.replace(b"\0" + a.encode() + b"\0", b"\0" + b.encode() + b"\0")
+    open(os.path.join(to, name), "wb").write(d)
+    os.chmod(os.path.join(to, name), 0o755)
+EOT
+}
+version=$("$build/pontifexd" -V | cut -d' ' -f2)
+messages=$("$build/pontifexd" -V | cut -d' ' -f4)
+later=${version//[0-9]/9}
+others=${messages//[0-9]/7}
+next_version "$work/later" "$version" "$later"
+next_version "$work/others" "$messages" "$others"
+like 'a version names itself and its messages' "^version $later messages $messages\$" "$("$work/later/pontifexd" -V)"
+like 'and another its other ones' "^version $version messages $others\$" "$("$work/others/pontifexd" -V)"
+
+serving() { ctl status -v | sed -n 's/^pontifexd: version \([^,]*\), pid \([0-9]*\),.*/\1 \2/p'; }
+now_serves() { # after an upgrade: $daemon is the one that serves
+	local pid
+	pid=$(serving | cut -d' ' -f2)
+	[ -n "$pid" ] || return 1
+	[ "$pid" = "$daemon" ] || started+=("$pid")
+	daemon=$pid
+}
+upgrade() { upgrade_said=$(ctl upgrade 2>&1); upgrade_status=$?; before=$daemon; now_serves; }
+pids() { child_pids "$@" | sort -n | tr '\n' ' '; }
+events() { journal | jq -c 'select(.event == "upgrade") | .detail'; }
+answers() { call "$key" order_lookup '{"order_id":1001}'; echo "$status $(jqb '.result.structuredContent.rows[0].id')"; }
+
+install_from "$build"
+programs=$build build=$opt
+pontifexctl=$programs/pontifexctl
+ctl() { "$pontifexctl" -s "$dir/run/control.sock" "$@"; }
+daemon_start || die 'the daemon starts'
+build=$programs
+
+# ---- the same again
+
+first=$daemon children=$(pids)
+inode=$(stat -c %i "$dir/run/control.sock")
+upgrade
+is 'an upgrade' "0 version $version serves as process $daemon" "$upgrade_status $upgrade_said"
+isnt 'is another process' "$first" "$daemon"
+is 'with children of its own, all of them' '' "$(comm -12 <(tr ' ' '\n' <<<"$children" | sort) <(child_pids | sort) | grep . | tr '\n' ' ')"
+is 'which answers' '200 1001' "$(answers)"
+until_true 20 process_gone "$first"
+is 'the one before ends' 1 "$(process_gone "$first" && echo 1)"
+is 'and its children' '' "$(for p in $children; do process_gone "$p" || echo "$p"; done)"
+is 'the control socket is the same file' "$inode" "$(stat -c %i "$dir/run/control.sock")"
+like 'the trail tells it' "\"uid\":$(id -u),\"from\":\"$version\",\"to\":\"$version\",\"configuration\":\"[0-9a-f]{16}\"" "$(until_true 10 journal_has '.event == "upgrade"'; events | tail -n 1)"
+like 'and is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
+ctl reload >/dev/null
+is 'a reload works as before' '0 200 1001' "$? $(answers)"
+kill -9 "$(child_pids handler | head -n 1)"
+until_true 20 eval '[ "$(child_pids handler | wc -l)" = 2 ]'
+is 'and a child that dies has another' '200 1001 2' "$(answers) $(child_pids handler | wc -l)"
+other=$(key_add -o bob -s shop:order:read)
+until_true 10 eval 'call "$other" order_lookup "{\"order_id\":1001}"; [ "$status" = 200 ]'
+"$pontifexctl" key revoke -F "$keys" "$(key_id "$other")" >/dev/null
+until_true 10 eval 'call "$other" order_lookup "{\"order_id\":1001}"; [ "$status" = 401 ]'
+is 'keys come and go as before' 401 "$status"
+
+# ---- a later version, by the signal
+
+install_from "$work/later"
+old=$daemon
+kill -USR2 "$daemon"
+until_true 30 eval '[ "$(serving | cut -d" " -f1)" = "$later" ]'
+now_serves
+is 'a later version serves after SIGUSR2' "$later 200 1001" "$(serving | cut -d' ' -f1) $(answers)"
+isnt 'as another process' "$old" "$daemon"
+like 'the trail has both versions' "\"signal\":[0-9]+,\"from\":\"$version\",\"to\":\"$later\"" "$(until_true 10 journal_has ".event == \"upgrade\" and .detail.to == \"$later\""; events | tail -n 1)"
+
+# ---- calls in flight
+
+slow() { # NAME N: in the background
+	(call "$key" count "{\"n\":$2}"; echo "$status $(jqb '.result.structuredContent.rows[0].n')" >"$work/slow.$1") &
+	slow_pid=$!
+	until_true 20 eval "[ \"\$(awk '{ s += \$14 } END { print s }' $(printf '/proc/%s/stat ' $(child_pids handler)))\" -gt $(($(awk '{ s += $14 } END { print s }' $(printf '/proc/%s/stat ' $(child_pids handler))) + 10)) ]"
+}
+slow same 12000000
+old=$daemon
+upgrade
+is 'an upgrade during a call' 0 "$upgrade_status"
+is 'does not wait for it' 1 "$([ -e "$work/slow.same" ] || echo 1)"
+is 'others are answered by the new processes' '200 1001' "$(answers)"
+is 'the one before stays until then' 1 "$(process_gone "$old" || echo 1)"
+wait "$slow_pid"
+is 'and what was in flight is answered' '200 12000000' "$(cat "$work/slow.same")"
+is 'and recorded' 1 "$(until_true 10 journal_has '.tool_name == "count" and .outcome == "ok"'; journal_count '.tool_name == "count" and .kind == "call" and .outcome == "ok"')"
+until_true 20 process_gone "$old"
+
+# ---- children that speak another language
+
+install_from "$work/others"
+slow others 12000000
+old=$daemon
+upgrade
+is 'an upgrade to other messages' 0 "$upgrade_status"
+like 'is told in the log' 'has other messages' "$(cat "$daemon_log")"
+wait "$slow_pid"
+is 'what was in flight is answered' '200 12000000' "$(cat "$work/slow.others")"
+is 'and the new one answers' '200 1001' "$(answers)"
+until_true 20 process_gone "$old"
+is 'the one before ends' 1 "$(process_gone "$old" && echo 1)"
+
+# ---- what fails changes nothing
+
+install_from "$programs"
+upgrade
+is 'back to the version before' "0 $version" "$upgrade_status $(serving | cut -d' ' -f1)"
+until_true 20 process_gone "$before"
+children=$(pids)
+changes_nothing() { # NAME WANTED-TEXT
+	upgrade
+	is "refused: $1" 1 "$upgrade_status"
+	like "$1: why" "$2" "$upgrade_said"
+	like "$1: nothing has changed" 'upgrade refused: nothing has changed$' "$upgrade_said"
+	is "$1: the same daemon serves" "$before 200 1001" "$daemon $(answers)"
+}
+rm "$opt/pontifexd"
+changes_nothing 'an executable that is not there' "^$opt/pontifexd: cannot be executed"
+printf 'not a program\n' >"$opt/pontifexd"
+chmod 755 "$opt/pontifexd"
+changes_nothing 'one that is none' "^$opt/pontifexd: cannot be executed"
+printf '#!/bin/sh\nexit 0\n' >"$opt/pontifexd"
+changes_nothing 'one that ends' "^$opt/pontifexd: ended before it served"
+install_from "$programs"
+printf '%s\ntool broken {\n' "$good" >"$conf"
+changes_nothing 'a bad configuration' "^$conf:[0-9]+: "
+sed 's/FROM orders$/FROM nowhere/; s/FROM orders o/FROM nowhere o/' <<<"$good" >"$conf"
+changes_nothing 'a statement that the database refuses' "^$conf:[0-9]+: tool \"order_lookup\": source \"shop\": .*no such table: nowhere"
+sed 's,journal "audit",journal "elsewhere",' <<<"$good" >"$conf"
+changes_nothing 'another journal' 'audit journal cannot change at an upgrade: restart the daemon'
+is 'which is not made' 1 "$([ -e "$dir/elsewhere" ] || echo 1)"
+sed 's,run/control.sock,run/other.sock,' <<<"$good" >"$conf"
+changes_nothing 'another control socket' 'control socket cannot change at an upgrade'
+printf '%s\n' "$good" >"$conf"
+printf '#!/bin/sh\nexit 1\n' >"$work/false"
+chmod 755 "$work/false"
+for role in listener authd handler; do
+	put "$work/false" "$opt/libexec/$role"
+	changes_nothing "a version whose $role fails" "$role.* did not start, or died"
+	install_from "$programs"
+done
+is 'all the while the same children served' "$children" "$(pids)"
+put "$work/later/libexec/handler" "$opt/libexec/handler"
+changes_nothing 'half of another version' 'handler . did not start, or died'
+install_from "$programs"
+put "$work/false" "$opt/libexec/auditd"
+upgrade_late() { # NAME: it fails when our auditd has gone already
+	"$pontifexctl" -s "$dir/run/control.sock" upgrade >"$work/late" 2>&1 &
+	late=$!
+	until_true 20 grep -q 'did not start: stopping' "$daemon_log"
+	install_from "$programs"
+	wait "$late"
+	is "$1: refused" 1 "$?"
+	like "$1: and said" 'nothing has changed$' "$(cat "$work/late")"
+	until_true 20 daemon_ready
+	is "$1: the same daemon serves" "$daemon 200 1001" "$(serving | cut -d' ' -f2) $(answers)"
+	: >"$daemon_log"
+}
+: >"$daemon_log"
+upgrade_late 'a version whose auditd fails'
+is 'its other children are the same' "$(comm -23 <(tr ' ' '\n' <<<"$children" | sort) <(echo "$(cut -d' ' -f1 <<<"$children")") | grep -c .)" \
+    "$(comm -12 <(tr ' ' '\n' <<<"$children" | sort) <(child_pids | sort) | grep -c .)"
+install_from "$work/others"
+put "$work/false" "$opt/libexec/auditd"
+upgrade_late 'the same with other messages, and all children ended already'
+like 'after all that the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
+number 'and has the refusals' "$(events | grep -c '"refused"')" -ge 12
+said=$(PONTIFEXD_UPGRADE='link 0 x' "$opt/pontifexd" -d -f "$conf" 2>&1 </dev/null)
+is 'its environment by hand starts nothing' 1 "$?"
+like 'and is named' 'PONTIFEXD_UPGRADE: ' "$said"
+
+# ---- killed in the middle of it
+
+printf '#!/bin/sh\nexec sleep 300\n' >"$work/stuck"
+chmod 755 "$work/stuck"
+successor() { pgrep -f "^$opt/pontifexd " | grep -vx "$daemon"; }
+is_stuck() { # the new daemon waits for the one that is
+	local pid
+	pid=$(successor)
+	[ -n "$pid" ] && ps -o args= --ppid "$pid" | grep -q '^sleep 300'
+}
+killed_at() { # NAME ROLE
+	put "$work/stuck" "$opt/libexec/$2"
+	"$pontifexctl" -s "$dir/run/control.sock" upgrade >"$work/killed" 2>&1 &
+	waiter=$!
+	until_true 20 is_stuck
+	install_from "$programs"
+	kill -9 "$(successor)"
+	wait "$waiter"
+	is "killed $1: refused" 1 "$?"
+	like "killed $1: and said" '^'"$opt/pontifexd: ended before it served" "$(cat "$work/killed")"
+	until_true 20 daemon_ready
+	is "killed $1: the same daemon serves" "$daemon 200 1001" "$(serving | cut -d' ' -f2) $(answers)"
+}
+killed_at 'when it starts its children' listener
+killed_at 'when it has the journal' auditd
+install_from "$work/others"
+killed_at 'when it has the journal and all children here have ended' auditd
+install_from "$work/others"
+slow rest 12000000
+"$pontifexctl" -s "$dir/run/control.sock" upgrade >"$work/killed" 2>&1 &
+waiter=$!
+: >"$daemon_log"
+until_true 20 grep -q 'has other messages' "$daemon_log"
+install_from "$programs"
+kill -9 "$(successor)"
+wait "$waiter" "$slow_pid"
+is 'killed when all that is in flight here has to finish: that is answered' '200 12000000' "$(cat "$work/slow.rest")"
+until_true 20 daemon_ready
+is 'and the same daemon serves' "$daemon 200 1001" "$(serving | cut -d' ' -f2) $(answers)"
+until_true 20 eval '[ "$(child_pids | wc -l)" = 5 ]'
+is 'with its own children, and no other' 5 "$(child_pids | wc -l)"
+
+# ---- under load
+
+upgrade
+until_true 20 process_gone "$before"
+fds() { ls "/proc/$daemon/fd" | wc -l; }
+fds_before=$(fds)
+python3 "$lib/load.py" "$port" "$key" order_lookup '{"order_id":1001}' 4 60 1000000 "$work/stop" >"$work/kept.json" &
+kept=$!
+FRESH=1 python3 "$lib/load.py" "$port" "$key" order_lookup '{"order_id":1001}' 4 60 1000000 "$work/stop" >"$work/fresh.json" &
+fresh=$!
+good_ones=0
+for ((i = 0; i < 20; i++)); do
+	# Every other time the two do not understand each other.
+	if [ $((i % 2)) -eq 0 ]; then install_from "$work/others"; else install_from "$work/later"; fi
+	upgrade
+	[ "$upgrade_status" -eq 0 ] && good_ones=$((good_ones + 1)) || note "$upgrade_said"
+done
+touch "$work/stop"
+wait "$kept" "$fresh"
+is '20 upgrades under load' 20 "$good_ones"
+note "kept alive: $(cat "$work/kept.json")"
+note "one call a connection: $(cat "$work/fresh.json")"
+for how in kept fresh; do
+	is "no call is refused or lost: $how" '["ok"] 0' "$(jq -c '.kinds | keys' "$work/$how.json") $(jq .unanswered "$work/$how.json")"
+	number "and there were some: $how" "$(jq .sent "$work/$how.json")" -gt 50
+done
+until_true 30 process_gone "$before"
+number 'no descriptor is handed down that nobody needs' "$(fds)" -le "$fds_before"
+like 'the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
+is 'and says of every call how it ended' 0 "$(journal_count '.kind == "call" and .outcome == "unknown"')"
+
+# ---- told to end meanwhile
+
+slow end 12000000
+upgrade
+is 'an upgrade during a call' 0 "$upgrade_status"
+kill -TERM "$daemon"
+until_true 30 process_gone "$before"
+until_true 30 process_gone "$daemon"
+is 'told to end, both do' '1 1' "$(process_gone "$before" && echo 1) $(process_gone "$daemon" && echo 1)"
+wait "$slow_pid"
+is 'when the call is answered' '200 12000000' "$(cat "$work/slow.end")"
+is 'the control socket is gone' 1 "$([ -e "$dir/run/control.sock" ] || echo 1)"
+daemon=
+like 'and the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
+build=$opt
+daemon_start || die 'the daemon starts again'
+build=$programs
+install_from "$work/others"
+: >"$daemon_log"
+slow defer 12000000
+ctl upgrade >"$work/deferred" 2>&1 &
+waiter=$!
+until_true 20 grep -q 'has other messages' "$daemon_log"
+before=$daemon
+kill -TERM "$daemon"
+wait "$waiter" "$slow_pid"
+is 'a stop in the middle of an upgrade waits for it' '200 12000000' "$(cat "$work/slow.defer")"
+like 'which is finished' "serves as process" "$(cat "$work/deferred")"
+daemon=$(sed -n 's/.*serves as process \([0-9]*\).*/\1/p' "$work/deferred")
+started+=("$daemon")
+until_true 30 process_gone "$before"
+until_true 30 process_gone "$daemon"
+is 'and then both end' '1 1' "$(process_gone "$before" && echo 1) $(process_gone "$daemon" && echo 1)"
+daemon=
+
+# ---- the one before is killed
+
+build=$opt
+daemon_start || die 'the daemon starts again'
+build=$programs
+put "$work/stuck" "$opt/libexec/listener"
+"$pontifexctl" -s "$dir/run/control.sock" upgrade >/dev/null 2>&1 &
+until_true 20 is_stuck
+family="$(successor) $(child_pids) $(ps -o pid= --ppid "$(successor)")"
+kill -9 "$daemon"
+left() { for p in $family; do process_gone "$p" || echo "$p"; done; }
+until_true 20 eval '[ -z "$(left)" ]'
+is 'a daemon that is killed takes the one that rises with it' '' "$(left)"
+daemon=
+sanitizer_silent
+done_testing
