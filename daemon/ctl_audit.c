@@ -37,7 +37,7 @@ static const struct command {
 	{ "export", "+j:p:f:s:u:N:q:", 0, audit_export,
 	    "[-j journal | -p postgres | -f file] [-s since] [-u until]\n"
 	    "            [-q first-last] [-N node]" },
-	{ "verify", "+Jj:p:f:n:N:k:c:a:m:", 0, audit_verify,
+	{ "verify", "+Jj:p:f:N:k:c:a:m:", 0, audit_verify,
 	    "[-J] [-j journal | -p postgres | -f file] [-N node] [-k keys]\n"
 	    "            [-c checkpoints] [-a checkpoints] "
 	    "[-m records[,seconds]]" },
@@ -139,7 +139,7 @@ set_option(struct audit_options *o, int ch, const char *value)
 	}
 }
 
-/* tail's -f has no value, and verify's -n is a node. */
+/* tail's -f has no value. */
 static int
 read_options(const struct command *c, struct audit_options *o, int argc,
     char **argv)
@@ -152,8 +152,7 @@ read_options(const struct command *c, struct audit_options *o, int argc,
 			return -1;
 		if (ch == 'f' && c->run == audit_tail)
 			o->follow = 1;
-		else if (set_option(o, ch == 'n' && c->run == audit_verify ?
-		    'N' : ch, optarg) == -1)
+		else if (set_option(o, ch, optarg) == -1)
 			return -1;
 	}
 	if (argc - optind != c->operand)

@@ -38,8 +38,8 @@ usage(void)
 	    "[-e date|never]\n"
 	    "                   [-E env] id\n"
 	    "       pontifexctl key import [-jkn] [-F keyfile] file|-\n"
-	    "       pontifexctl audit tail|search|report|export|verify|hash "
-	    "[option ...]\n"
+	    "       pontifexctl audit tail|search|report|export|verify|hash|"
+	    "schema [option ...]\n"
 	    "       pontifexctl [-s socket] token explain < token\n");
 	return CTL_USAGE;
 }

@@ -181,7 +181,7 @@ for where in file postgres; do
 	like "$where: the node and the record are named" 'FAILED: node ed"ge-2 .*seq 14: the record was changed' "$(tail -n 1 <<<"$out")"
 	like "$where: the other node is judged as well" 'node edge-1: records 1 to 40' "$out"
 	is "$where: control: the other node alone is good" 'audit verify: ok, 40 records' \
-	    "$(verify "${place[@]}" -n edge-1 | tail -n 1)"
+	    "$(verify "${place[@]}" -N edge-1 | tail -n 1)"
 	trail saved 21 <"$work/good2" >"$work/saved2"
 	on "$where" "$work/good"
 	like "$where: a node that is gone altogether" 'FAILED: node ed"ge-2 seq 1: there is no record' \

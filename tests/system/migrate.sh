@@ -39,10 +39,10 @@ is 'an old key makes a call as it is' '200 Acme GmbH' "$status $(jqb '.result.st
 call $revoked order_lookup '{"order_id":1001}'
 is 'one that was not active there is none here' 401 "$status"
 
-sql trail 'CREATE SCHEMA pontifex_mcp_core; CREATE TABLE pontifex_mcp_core.audit_logs (id bigserial PRIMARY KEY, "timestamp" timestamptz NOT NULL DEFAULT now(),
+sql trail 'CREATE SCHEMA pontifex_mcp_core; CREATE TABLE pontifex_mcp_core.audit_log (id bigserial PRIMARY KEY, "timestamp" timestamptz NOT NULL DEFAULT now(),
 	namespace text NOT NULL, key_id text NOT NULL, owner_id text NOT NULL, owner_label text NOT NULL, transport text NOT NULL, tool_name text NOT NULL,
 	tool_params jsonb NOT NULL, data_source text NOT NULL, cache_hit boolean NOT NULL, response_ms integer NOT NULL, error text, ip_address inet, delegated_audience text)' >/dev/null
-sql trail "INSERT INTO pontifex_mcp_core.audit_logs (namespace, key_id, owner_id, owner_label, transport, tool_name, tool_params, data_source, cache_hit, response_ms)
+sql trail "INSERT INTO pontifex_mcp_core.audit_log (namespace, key_id, owner_id, owner_label, transport, tool_name, tool_params, data_source, cache_hit, response_ms)
 	VALUES ('shop', 'key_alice', 'alice', 'Alice', 'http', 'order_lookup', '{\"order_id\": 7}', 'shop', false, 12)" >/dev/null
 awk '/^```sql$/ { on = 1; next } /^```$/ { on = 0 } on' "$top/docs/migrate.md" >"$work/view.sql"
 is 'the view over both trails is made' '' "$(sql_file trail "$work/view.sql")"

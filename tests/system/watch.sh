@@ -71,6 +71,10 @@ is 'the journal has its size' "$(cat "$dir"/audit/*.jsonl | wc -c)" "$(metric po
 is 'keys are counted' 2 "$(metric pontifexd_keys)"
 is 'the version' 1 "$(metric pontifexd_build_info "version=$("$build/pontifexctl" -s "$dir/run/control.sock" status -j | jq -r '.metrics.pontifexd_build_info[0].version')")"
 
+# Each is on the page, with its kind and what it is.
+is 'docs/watch.md says what the metrics say of themselves' '' "$(awk '$2 == "HELP" { name = $3; sub(/^# HELP [^ ]* /, ""); help = $0 } $2 == "TYPE" { print name "\t" $4 "\t" help }' "$work/metrics" |
+    while IFS=$'\t' read -r name kind help; do grep -F "| \`$name\` | $kind |" "$top/docs/watch.md" | grep -qF "| $help" || echo "$name"; done)"
+
 # ---- the death of a process ------------------------------------------------
 
 handler=$(child_pids handler | head -n 1)
