@@ -98,8 +98,12 @@ enum message_type {
 	MSG_AUDIT_ACK,
 	MSG_AUDIT_NACK,
 	MSG_RECORDS,		/* u8, auditd -> handler: whether a call would be recorded */
-	/* pontifexctl <-> parent, over the control socket */
-	MSG_CTL_STATUS,		/* empty: the children's own words */
+	/*
+	 * pontifexctl <-> parent, over the control socket.  At an upgrade they
+	 * are of two versions: these numbers do not change, and one more comes
+	 * last.
+	 */
+	MSG_CTL_STATUS = 512,	/* empty: the children's own words */
 	MSG_CTL_FIGURES,	/* empty */
 	MSG_FIGURES,		/* series (series.h), answers MSG_CTL_FIGURES */
 	MSG_CTL_RELOAD,		/* empty */

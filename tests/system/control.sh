@@ -78,8 +78,9 @@ path, what = sys.argv[1:3]
 types = {}
 n = 0
 for line in open(sys.argv[3]):
-    word = line.split(",")[0].strip()
-    if word.startswith("MSG_") and line.startswith("\t") and "=" not in line and word.isupper() and "," in line:
+    word, _, number = line.split(",")[0].strip().partition(" = ")
+    if word.startswith("MSG_") and line.startswith("\t") and word.isupper() and "," in line:
+        n = int(number or n)
         types[word] = n
         n += 1
 def connect(timeout=20):

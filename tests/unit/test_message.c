@@ -336,6 +336,34 @@ what_was_hit_is_read_back(void **state)
 	buffer_free(&b);
 }
 
+/* A pontifexctl of one version asks a daemon of another to be upgraded. */
+static void
+what_pontifexctl_asks_keeps_its_number_in_every_version(void **state)
+{
+	static const struct {
+		unsigned int	type, number;
+		const char	*name;
+	} fixed[] = {
+		{ MSG_CTL_STATUS, 512, "ctl status" },
+		{ MSG_CTL_FIGURES, 513, "ctl figures" },
+		{ MSG_FIGURES, 514, "figures" },
+		{ MSG_CTL_RELOAD, 515, "ctl reload" },
+		{ MSG_CTL_UPGRADE, 516, "ctl upgrade" },
+		{ MSG_CTL_DIFF, 517, "ctl diff" },
+		{ MSG_CTL_VERBOSE, 518, "ctl verbose" },
+		{ MSG_CTL_EXPLAIN, 519, "ctl explain" },
+		{ MSG_CTL_REPLY, 520, "ctl reply" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		assert_int_equal(fixed[i].type, fixed[i].number);
+		assert_string_equal(message_name(fixed[i].type),
+		    fixed[i].name);
+	}
+}
+
 int
 main(void)
 {
@@ -346,6 +374,7 @@ main(void)
 		cmocka_unit_test(values_past_their_bounds_are_refused),
 		cmocka_unit_test(a_rate_is_none_or_a_whole_one),
 		cmocka_unit_test(what_was_hit_is_read_back),
+		cmocka_unit_test(what_pontifexctl_asks_keeps_its_number_in_every_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
