@@ -237,6 +237,8 @@ child_stop(struct child_proc *c)
 int
 child_hand_over(struct child_proc *auditd)
 {
+	if (auditd->restart != NULL)
+		evtimer_del(auditd->restart);
 	if (auditd->pid <= 0)
 		return 0;
 	auditd->state = CHILD_STOPPING;

@@ -348,6 +348,8 @@ void	successor_auditd_ended(void);
 /* The doors may be opened. */
 int	successor_may_open(void);
 void	successor_opened(void);
+/* Whether the one before still finishes its calls. */
+int	successor_other_is_there(void);
 /* The daemon ends: whether the one before still leans on our auditd. */
 int	successor_ends_other(void);
 

@@ -248,6 +248,7 @@ other_gone(void)
 	if (step == STEP_SERVING) {
 		log_info("the daemon before has ended");
 		supervise_other_gone();
+		upgrade_look();
 		return;
 	}
 	log_warn("the daemon before has ended before this one served: "
@@ -443,9 +444,15 @@ successor_opened(void)
 }
 
 int
+successor_other_is_there(void)
+{
+	return step == STEP_SERVING && link_fd != -1;
+}
+
+int
 successor_ends_other(void)
 {
-	if (step != STEP_SERVING || link_fd == -1)
+	if (!successor_other_is_there())
 		return 0;
 	say("stop", NULL);
 	return 1;

@@ -37,6 +37,7 @@
 enum step {
 	STEP_NONE,
 	STEP_RISING,		/* its children start and check */
+	STEP_PLACE,		/* the daemon before this one still finishes */
 	STEP_RESTING,		/* ours finish, without its help */
 	STEP_HAND_OVER,		/* our auditd ends */
 	STEP_JOURNAL,		/* its auditd starts */
@@ -243,12 +244,16 @@ upgrade_auditd_ended(void)
 	}
 }
 
+/* Three daemons on one journal would be one too many. */
 static void
-on_risen(const char *messages)
+take_turns(void)
 {
 	struct crew *crew;
 
-	same_messages = handover_same_messages(messages);
+	if (successor_other_is_there()) {
+		step = STEP_PLACE;
+		return;
+	}
 	if (same_messages) {
 		hand_over();
 		return;
@@ -354,6 +359,9 @@ upgrade_look(void)
 	const struct crew *crew;
 
 	switch (step) {
+	case STEP_PLACE:
+		take_turns();
+		return;
 	case STEP_RESTING:
 		TAILQ_FOREACH(crew, &parent.crews, entry)
 			if (crew->state != CREW_RESTED)
@@ -389,7 +397,8 @@ heard(const char *word, char *text)
 		buffer_clear(&why);
 		(void)buffer_add(&why, said.ptr, said.len);
 	} else if (strcmp(word, "risen") == 0 && step == STEP_RISING) {
-		on_risen(text);
+		same_messages = handover_same_messages(text);
+		take_turns();
 	} else if (strcmp(word, "audits") == 0) {
 		on_audits();
 	} else if (strcmp(word, "deaf") == 0 && step > STEP_JOURNAL &&
@@ -545,7 +554,7 @@ upgrade_is_under_way(void)
 int
 upgrade_defers_stop(void)
 {
-	if (step <= STEP_RISING || (step >= STEP_SETTLING && step <= STEP_GONE))
+	if (step <= STEP_PLACE || (step >= STEP_SETTLING && step <= STEP_GONE))
 		return 0;
 	stop_wanted = 1;
 	return 1;

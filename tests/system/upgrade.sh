@@ -20,7 +20,9 @@ tool count {
 }
 EOT
 key=$(key_add -o alice -s shop:order:read -r 10000000)
+sed -i '/^control socket/a metrics on "run/metrics.sock"' "$conf"
 good=$(cat "$conf")
+scrape() { curl -s -m 5 --unix-socket "$dir/run/metrics.sock" http://localhost/metrics | grep -c '^pontifexd_build_info{'; }
 
 # An installation of its own, to be replaced.
 opt=$work/opt
@@ -89,6 +91,7 @@ is 'and its children' '' "$(for p in $children; do process_gone "$p" || echo "$p
 is 'the control socket is the same file' "$inode" "$(stat -c %i "$dir/run/control.sock")"
 like 'the trail tells it' "\"uid\":$(id -u),\"from\":\"$version\",\"to\":\"$version\",\"configuration\":\"[0-9a-f]{16}\"" "$(until_true 10 journal_has '.event == "upgrade"'; events | tail -n 1)"
 like 'and is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
+is 'metrics are read at the same place' 1 "$(until_true 10 eval '[ "$(scrape)" = 1 ]'; scrape)"
 ctl reload >/dev/null
 is 'a reload works as before' '0 200 1001' "$? $(answers)"
 kill -9 "$(child_pids handler | head -n 1)"
@@ -129,6 +132,19 @@ wait "$slow_pid"
 is 'and what was in flight is answered' '200 12000000' "$(cat "$work/slow.same")"
 is 'and recorded' 1 "$(until_true 10 journal_has '.tool_name == "count" and .outcome == "ok"'; journal_count '.tool_name == "count" and .kind == "call" and .outcome == "ok"')"
 until_true 20 process_gone "$old"
+
+# ---- one behind the other
+
+slow chain 12000000
+first=$daemon
+upgrade
+is 'an upgrade during a call, again' 0 "$upgrade_status"
+upgrade
+is 'and another, while the first daemon finishes' "0 200 1001" "$upgrade_status $(answers)"
+is 'which waits for that' 1 "$(process_gone "$first" && echo 1)"
+wait "$slow_pid"
+is 'what was in flight is answered' '200 12000000' "$(cat "$work/slow.chain")"
+until_true 20 process_gone "$before"
 
 # ---- children that speak another language
 
@@ -297,7 +313,7 @@ until_true 30 process_gone "$daemon"
 is 'told to end, both do' '1 1' "$(process_gone "$before" && echo 1) $(process_gone "$daemon" && echo 1)"
 wait "$slow_pid"
 is 'when the call is answered' '200 12000000' "$(cat "$work/slow.end")"
-is 'the control socket is gone' 1 "$([ -e "$dir/run/control.sock" ] || echo 1)"
+is 'its sockets are gone' '' "$(ls "$dir/run")"
 daemon=
 like 'and the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
 build=$opt
