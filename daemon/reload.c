@@ -374,8 +374,10 @@ reload_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 	if (no != NULL) {
 		log_warn("reload refused: %.*s", (int)strlen(no) - 1, no);
 		/* One that waits will read what this one would have. */
-		if (no == early && !parent.stopping)
-			reloaded_refused(slice_of("the daemon was not ready"));
+		if (no != busy && !parent.stopping)
+			reloaded_refused(slice_of(no == early ?
+			    "the daemon was not ready" :
+			    "an upgrade was under way"));
 		if (done != NULL)
 			done(1, no, strlen(no), arg);
 		return;

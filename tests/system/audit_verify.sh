@@ -182,6 +182,8 @@ for where in file postgres; do
 	like "$where: the other node is judged as well" 'node edge-1: records 1 to 40' "$out"
 	is "$where: control: the other node alone is good" 'audit verify: ok, 40 records' \
 	    "$(verify "${place[@]}" -N edge-1 | tail -n 1)"
+	verify "${place[@]}" -n edge-1 >"$work/out" 2>&1
+	is "$where: by the letter of the manual alone" 2 $?
 	trail saved 21 <"$work/good2" >"$work/saved2"
 	on "$where" "$work/good"
 	like "$where: a node that is gone altogether" 'FAILED: node ed"ge-2 seq 1: there is no record' \
