@@ -30,7 +30,7 @@ for page in "$top"/docs/*.[58]; do
 	[ -f "$dest/opt/p/share/man/man${name##*.}/$name" ] || not_ok "the manual $name is installed" 'a file' none
 done
 is 'the manuals name these paths' '' "$(grep -rlE '(^|[^t])/etc/pontifexd|/usr/local/libexec' "$dest/opt/p/share/man")"
-is 'no path of a template is left' '' "$(grep -rlE '@[A-Z]+@' "$dest")"
+is 'no path of a template is left' '' "$(grep -rIlE '@[A-Z]+@' "$dest")"
 like 'the unit names the executable' '^ExecStart=/opt/p/sbin/pontifexd -d -f /opt/etc/pontifexd/pontifex.conf$' \
     "$(cat "$dest/opt/p/lib/systemd/system/pontifexd.service")"
 chmod -R u+w "$dest"
