@@ -7,7 +7,9 @@
  * nothing is left over.  Slices point into the frame.
  *
  * put_X() appends the payload to a buffer (use it with channel_begin());
- * get_X() returns 0, or -1 where the payload is malformed.
+ * get_X() returns 0, or -1 where the payload is malformed.  The two stand side
+ * by side in the file that the section here names; whoever adds a field adds
+ * it in both and in tests/unit/test_message.c.
  */
 
 #ifndef COMMON_MESSAGE_H
@@ -117,7 +119,7 @@ enum message_type {
 
 const char	*message_name(unsigned int type);
 
-/* ---- parent -> children ------------------------------------------------ */
+/* ---- message_order.c: parent <-> any child ---------------------------------- */
 
 struct msg_start {
 	uint8_t		role;		/* enum role */
@@ -134,6 +136,86 @@ struct msg_start {
 };
 void	put_start(struct buffer *, const struct msg_start *);
 int	get_start(const struct frame *, struct msg_start *);
+
+/*
+ * A new peer; the descriptor travels with it.  To authd for a handler, it
+ * carries the ticket key of that handler and its generation.
+ */
+struct msg_peer {
+	uint8_t		role;		/* enum role */
+	uint32_t	index;
+	uint32_t	instance;
+	uint32_t	crew;		/* whose configuration it has; 0: auditd */
+};
+void	put_peer(struct buffer *, const struct msg_peer *);
+int	get_peer(const struct frame *, struct msg_peer *);
+
+/*
+ * To a handler: its own; to authd: that of the handler named.  Authd and
+ * handlers share no socket: this is all they have in common.
+ */
+struct msg_ticket_key {
+	uint32_t	handler_index;
+	uint32_t	handler_instance;
+	uint32_t	generation;	/* from 1 */
+	uint8_t		key[KEY_LEN];
+};
+void	put_ticket_key(struct buffer *, const struct msg_ticket_key *);
+int	get_ticket_key(const struct frame *, struct msg_ticket_key *);
+
+/* The key file and the pepper, whole. */
+struct msg_keys {
+	uint8_t		pepper[KEY_LEN];
+	struct slice	file;		/* bytes of the file */
+};
+void	put_keys(struct buffer *, const struct msg_keys *);
+int	get_keys(const struct frame *, struct msg_keys *);
+
+/* Who may refuse credentials, beside the sources by their numbers. */
+#define CREDENTIALS_REDIS	SOURCES_MAX		/* a handler's */
+#define CREDENTIALS_AUDIT	(SOURCES_MAX + 1)	/* auditd's database */
+#define CREDENTIALS_MAX		(SOURCES_MAX + 2)
+
+struct msg_dsn {
+	uint32_t	number;		/* as in MSG_CREDENTIALS */
+	struct slice	dsn;		/* a secret; of Redis its URL */
+};
+void	put_dsn(struct buffer *, const struct msg_dsn *);
+int	get_dsn(const struct frame *, struct msg_dsn *);
+
+/* Keys by their ids, ascending, each once; authd -> parent. */
+#define KEYS_USED_MAX	1024	/* of one message */
+struct msg_keys_used {
+	uint32_t	keys;
+	struct {
+		struct slice	id;
+		uint64_t	when;	/* seconds since 1970 */
+	} key[KEYS_USED_MAX];
+};
+void	put_keys_used(struct buffer *, const struct msg_keys_used *);
+int	get_keys_used(const struct frame *, struct msg_keys_used *);
+
+#define CHECK_TEXT_MAX	1024	/* bytes of what one of these says */
+
+struct msg_checked_source {
+	struct slice	source;
+	int		up;
+	struct slice	text;		/* not up: why, without a secret */
+};
+void	put_checked_source(struct buffer *, const struct msg_checked_source *);
+int	get_checked_source(const struct frame *, struct msg_checked_source *);
+
+struct msg_checked_tool {
+	uint32_t	tool;		/* number, in configuration order */
+	struct slice	source;
+	int		refused;
+	struct slice	param;		/* that is to blame; may be empty */
+	struct slice	text;		/* why; or what it takes and gives */
+};
+void	put_checked_tool(struct buffer *, const struct msg_checked_tool *);
+int	get_checked_tool(const struct frame *, struct msg_checked_tool *);
+
+/* ---- message_config.c: parent -> child, its configuration ----------------- */
 
 #define FORWARDERS_MAX	32	/* networks of gateways */
 struct network {
@@ -283,18 +365,6 @@ struct msg_conf_source {
 void	put_conf_source(struct buffer *, const struct msg_conf_source *);
 int	get_conf_source(const struct frame *, struct msg_conf_source *);
 
-/* Who may refuse credentials, beside the sources by their numbers. */
-#define CREDENTIALS_REDIS	SOURCES_MAX		/* a handler's */
-#define CREDENTIALS_AUDIT	(SOURCES_MAX + 1)	/* auditd's database */
-#define CREDENTIALS_MAX		(SOURCES_MAX + 2)
-
-struct msg_dsn {
-	uint32_t	number;		/* as in MSG_CREDENTIALS */
-	struct slice	dsn;		/* a secret; of Redis its URL */
-};
-void	put_dsn(struct buffer *, const struct msg_dsn *);
-int	get_dsn(const struct frame *, struct msg_dsn *);
-
 struct msg_conf_tool {
 	struct slice	name;
 	struct slice	source;
@@ -401,74 +471,7 @@ struct msg_conf_sink {
 void	put_conf_sink(struct buffer *, const struct msg_conf_sink *);
 int	get_conf_sink(const struct frame *, struct msg_conf_sink *);
 
-/*
- * A new peer; the descriptor travels with it.  To authd for a handler, it
- * carries the ticket key of that handler and its generation.
- */
-struct msg_peer {
-	uint8_t		role;		/* enum role */
-	uint32_t	index;
-	uint32_t	instance;
-	uint32_t	crew;		/* whose configuration it has; 0: auditd */
-};
-void	put_peer(struct buffer *, const struct msg_peer *);
-int	get_peer(const struct frame *, struct msg_peer *);
-
-/*
- * To a handler: its own; to authd: that of the handler named.  Authd and
- * handlers share no socket: this is all they have in common.
- */
-struct msg_ticket_key {
-	uint32_t	handler_index;
-	uint32_t	handler_instance;
-	uint32_t	generation;	/* from 1 */
-	uint8_t		key[KEY_LEN];
-};
-void	put_ticket_key(struct buffer *, const struct msg_ticket_key *);
-int	get_ticket_key(const struct frame *, struct msg_ticket_key *);
-
-/* The key file and the pepper, whole. */
-struct msg_keys {
-	uint8_t		pepper[KEY_LEN];
-	struct slice	file;		/* bytes of the file */
-};
-void	put_keys(struct buffer *, const struct msg_keys *);
-int	get_keys(const struct frame *, struct msg_keys *);
-
-/* Keys by their ids, ascending, each once; authd -> parent. */
-#define KEYS_USED_MAX	1024	/* of one message */
-struct msg_keys_used {
-	uint32_t	keys;
-	struct {
-		struct slice	id;
-		uint64_t	when;	/* seconds since 1970 */
-	} key[KEYS_USED_MAX];
-};
-void	put_keys_used(struct buffer *, const struct msg_keys_used *);
-int	get_keys_used(const struct frame *, struct msg_keys_used *);
-/* ---- handler -> parent ------------------------------------------------- */
-
-#define CHECK_TEXT_MAX	1024	/* bytes of what one of these says */
-
-struct msg_checked_source {
-	struct slice	source;
-	int		up;
-	struct slice	text;		/* not up: why, without a secret */
-};
-void	put_checked_source(struct buffer *, const struct msg_checked_source *);
-int	get_checked_source(const struct frame *, struct msg_checked_source *);
-
-struct msg_checked_tool {
-	uint32_t	tool;		/* number, in configuration order */
-	struct slice	source;
-	int		refused;
-	struct slice	param;		/* that is to blame; may be empty */
-	struct slice	text;		/* why; or what it takes and gives */
-};
-void	put_checked_tool(struct buffer *, const struct msg_checked_tool *);
-int	get_checked_tool(const struct frame *, struct msg_checked_tool *);
-
-/* ---- listener <-> authd ------------------------------------------------ */
+/* ---- message_call.c: listener <-> authd ------------------------------------- */
 
 enum credential_form {
 	FORM_NONE,		/* no Authorization header */
@@ -530,7 +533,7 @@ struct msg_decision {
 void	put_decision(struct buffer *, const struct msg_decision *);
 int	get_decision(const struct frame *, struct msg_decision *);
 
-/* ---- authd <-> fetcher ------------------------------------------------- */
+/* ---- message_call.c: authd <-> fetcher -------------------------------------- */
 
 enum fetch_what {
 	FETCH_JWKS,
@@ -562,7 +565,7 @@ struct msg_fetched {
 void	put_fetched(struct buffer *, const struct msg_fetched *);
 int	get_fetched(const struct frame *, struct msg_fetched *);
 
-/* ---- listener <-> handler ---------------------------------------------- */
+/* ---- message_call.c: listener <-> handler ----------------------------------- */
 
 struct msg_call {
 	struct slice	ticket;		/* sealed */
@@ -586,7 +589,7 @@ struct msg_result {
 void	put_result(struct buffer *, const struct msg_result *);
 int	get_result(const struct frame *, struct msg_result *);
 
-/* ---- to auditd --------------------------------------------------------- */
+/* ---- message_audit.c: to auditd --------------------------------------------- */
 
 struct msg_audit_decision {
 	uint8_t		request_id[REQUEST_ID_LEN];
@@ -665,11 +668,23 @@ int	get_audit_call(const struct frame *, struct msg_audit_call *);
 /* MSG_AUDIT_ACK and _NACK: as many u64 report numbers as the payload holds. */
 #define ACKS_MAX	4096
 
+/* ---- message.c: a bare value, and what pontifexctl is told ------------------ */
+
 enum ctl_status { CTL_REPLY_OK, CTL_REPLY_FAILED, CTL_REPLY_DIFFERS };
 
 /* The u32 of MSG_CREDENTIALS; -1: malformed. */
 int	get_number(const struct frame *, uint32_t *);
 /* Reads the u8 of MSG_VERBOSE and its kin; -1 where it is not 0 or 1. */
 int	get_flag(const struct frame *, int *);
+
+/* Where reading of a frame's payload begins. */
+static inline struct reader
+frame_reader(const struct frame *f)
+{
+	struct reader r;
+
+	reader_init(&r, f->payload, f->length);
+	return r;
+}
 
 #endif

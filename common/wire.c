@@ -93,6 +93,18 @@ get_enum(struct reader *r, unsigned int limit)
 	return n;
 }
 
+uint32_t
+get_count(struct reader *r, uint32_t max)
+{
+	uint32_t n = get_u32(r);
+
+	if (n > max) {
+		r->bad = 1;
+		return 0;
+	}
+	return n;
+}
+
 struct slice
 get_bytes(struct reader *r, size_t max)
 {
@@ -122,6 +134,16 @@ get_string(struct reader *r, size_t max)
 	return sl;
 }
 
+uint32_t
+get_list(struct reader *r, struct slice *item, uint32_t max, size_t len_max)
+{
+	uint32_t i, n = get_count(r, max);
+
+	for (i = 0; i < n; i++)
+		item[i] = get_string(r, len_max);
+	return n;
+}
+
 int
 wire_done(const struct reader *r)
 {
@@ -138,6 +160,12 @@ void
 put_u8(struct buffer *b, uint8_t n)
 {
 	put_fixed(b, &n, sizeof(n));
+}
+
+void
+put_bool(struct buffer *b, int value)
+{
+	put_u8(b, value != 0);
 }
 
 void
@@ -173,4 +201,14 @@ void
 put_string(struct buffer *b, const char *s)
 {
 	put_slice(b, slice_of(s));
+}
+
+void
+put_list(struct buffer *b, const struct slice *item, uint32_t n)
+{
+	uint32_t i;
+
+	put_u32(b, n);
+	for (i = 0; i < n; i++)
+		put_slice(b, item[i]);
 }
