@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * What the files of auditd offer each other.  auditd.c is the process and its
- * peers; catalogue.c what records name of the configuration; join.c makes records of reports; seen.c remembers which are written;
- * compose.c and arguments.c say what stands in one; journal.c makes
- * records durable, able.c says whether it can; postgres.c and rows.c carry them on to the table.
+ * What the files of auditd offer each other.  auditd.c is the process, peers.c
+ * who reports to it; join.c makes records of reports, seen.c remembers which
+ * are written; compose.c, arguments.c and catalogue.c say what stands in one;
+ * group.c gathers them and settles their fate, journal.c makes them durable,
+ * able.c says whether it can; postgres.c and rows.c carry them on to the table,
+ * sink.c to whoever else is to have them.
  */
 
 #ifndef AUDITD_AUDITD_H
@@ -259,7 +261,7 @@ void	 catalogues_free(void);
 
 /* Who is to be told when a report is durable. */
 struct report {
-	uint32_t	peer;		/* of auditd.c; 0: nobody */
+	uint32_t	peer;		/* of peers.c; 0: nobody */
 	uint64_t	number;
 	uint32_t	crew;		/* whose configuration the sender has */
 };
@@ -303,6 +305,55 @@ void	 join_sweep(uint64_t now_ms);
 void	 join_finish(uint64_t now_ms);
 /* The fate of the group: what was in it is settled, or open again. */
 void	 join_settled(int durable);
+
+/* ---- peers.c ----------------------------------------------------------- */
+
+/* A handler, or an authd; takes ownership of fd. */
+void	 peers_add(const struct msg_peer *, int fd);
+/* What the parent saw or did; 0, or -1: none of its events. */
+int	 peers_parent_event(const struct frame *);
+/* Reads now what they have sent. */
+void	 peers_drain(int authd_only);
+/* A report is durable, or is not: told by peers_answer(). */
+void	 peers_fate(struct report, int durable);
+void	 peers_refuse(struct report);
+void	 peers_answer(void);
+/* Tells the handlers whether a call would be recorded. */
+void	 peers_tell_able(void);
+
+/* ---- group.c ----------------------------------------------------------- */
+
+struct group_conf {
+	struct journal	*journal;
+	const char	*path;		/* of its folder, which is watched */
+	uint64_t	 limit;		/* bytes not in Postgres; 0: no bound */
+	uint64_t	 keep_s;	/* 0: segments stay */
+	enum audit_failure on_failure;
+	int		 drains;	/* Postgres is configured */
+};
+/* Copies it, before anything is appended; 0 or -1. */
+int	 group_init(const struct group_conf *);
+/* Adds a record; 0, or -1: it can't be. */
+int	 group_append(const struct record *);
+/* Its sender is told when the group's fate is known. */
+void	 group_due(struct report);
+/* Commits where the group is half full. */
+void	 group_room(void);
+/* Makes it durable, tells nobody: at start.  1: it is. */
+int	 group_write(void);
+/* Makes it durable and settles all that waits for that. */
+void	 group_commit(void);
+/* An event by which a journal that failed is tried; for able.c. */
+void	 group_try(const char *detail);
+/* Each turn: commits, unless it is worth waiting for more. */
+void	 group_turn(void);
+/* Whether a call would be recorded. */
+int	 group_records(void);
+int	 group_over_limit(void);
+/* Records that were let go, with `on failure continue'. */
+uint64_t group_lost(void);
+/* Nothing waits any more.  Returns whether that was said before. */
+int	 group_end(void);
 
 /* ---- toolnote.c -------------------------------------------------------- */
 
