@@ -322,10 +322,20 @@ new_catalogue(const struct frame *f)
 	return 0;
 }
 
-/* What is not acknowledged yet its sender keeps, for our successor. */
+/*
+ * What is not acknowledged yet its sender keeps, for our successor.  A journal
+ * that cannot be written is kept: a new owner would not start, nor know how
+ * much was let go.
+ */
 static void
 hand_over(void)
 {
+	if (journal_failed(journal)) {
+		log_warn("the journal cannot be written, and is not handed "
+		    "over");
+		(void)channel_send(child.control, MSG_HAND_OVER, 0, NULL, 0);
+		return;
+	}
 	log_debug("another auditd takes the journal");
 	(void)group_end();
 	child.stop = 1;

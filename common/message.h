@@ -60,7 +60,8 @@ enum message_type {
 	MSG_VERBOSE,		/* u8 */
 	MSG_SHUTDOWN,		/* empty: finish and exit 0 */
 	MSG_LEAVE,		/* listener, empty: accept no more, end when all is answered */
-	MSG_HAND_OVER,		/* auditd, empty: exit 0, another takes the journal */
+	/* auditd, empty: exit 0, another takes the journal; back: it cannot */
+	MSG_HAND_OVER,
 	MSG_STATUS_ASK,		/* empty */
 	MSG_STATS_ASK,		/* empty */
 	MSG_EXPLAIN,		/* authd: a token, to the payload's end */

@@ -173,6 +173,7 @@ child_spawn(struct child_proc *c)
 	};
 	int sv[2];
 
+	c->leaving = c->has_left = 0;
 	c->instance = child_instance();
 	c->started_ms = now_ms();
 	c->state = CHILD_STARTING;
@@ -241,7 +242,8 @@ child_hand_over(struct child_proc *auditd)
 		evtimer_del(auditd->restart);
 	if (auditd->pid <= 0)
 		return 0;
-	auditd->state = CHILD_STOPPING;
+	/* It may have to stay: it is wired as before until it has ended. */
+	auditd->leaving = 1;
 	if (child_send(auditd, MSG_HAND_OVER) == -1)
 		child_kill(auditd);
 	return 1;

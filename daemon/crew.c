@@ -260,12 +260,9 @@ crew_wake(struct crew *crew)
 
 	crew->state = CREW_SERVING;
 	crew->ending = 0;
-	TAILQ_FOREACH(c, &parent.children, entry) {
-		if (c->crew != crew)
-			continue;
-		c->leaving = c->has_left = 0;
-		child_spawn(c);
-	}
+	TAILQ_FOREACH(c, &parent.children, entry)
+		if (c->crew == crew)
+			child_spawn(c);
 }
 
 int

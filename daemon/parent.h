@@ -44,7 +44,8 @@ struct child_proc {
 	unsigned int	 failures;	/* deaths in a row, each soon after a start */
 	uint64_t	 started_ms;
 	int		 was_ready;	/* ever */
-	int		 leaving;	/* a listener: to end when all is answered */
+	int		 leaving;	/* a listener: to end when all is answered;
+					 * auditd: to let the journal go */
 	int		 has_left;	/* … it accepts nothing more */
 	int		 checked;	/* a handler: it has said what it found */
 	int		 answered;	/* the status question that is open */
@@ -223,7 +224,10 @@ int	child_send(const struct child_proc *, enum message_type);
 /* Tells it to finish and end. */
 void	child_stop(struct child_proc *);
 void	child_kill(const struct child_proc *);
-/* Tells auditd to let the journal go and end; 0: there is none. */
+/*
+ * Tells auditd to let the journal go and end, or to say that it cannot; 0:
+ * there is none.
+ */
 int	child_hand_over(struct child_proc *);
 void	children_watch(void);
 
@@ -274,6 +278,7 @@ int	reload_is_under_way(void);
 void	reload_give_up(void);		/* the daemon ends */
 void	reload_child_ready(struct child_proc *);
 int	reload_auditd_ended(void);	/* 1: it was dealt with */
+int	reload_auditd_stays(void);	/* … it cannot let the journal go */
 void	reload_crew_gone(void);		/* there is a place again */
 void	reload_has_left(void);		/* a listener accepts nothing more */
 
@@ -325,6 +330,7 @@ void	upgrade_give_up(void);		/* the daemon ends */
 /* Each: whether it was dealt with. */
 int	upgrade_ended(pid_t);			/* who started the new parent */
 int	upgrade_auditd_ended(void);
+int	upgrade_auditd_stays(void);
 void	upgrade_look(void);		/* a child is ready, or a crew has gone */
 
 /* successor.c: the one that takes over. */

@@ -230,6 +230,16 @@ reload_auditd_ended(void)
 	}
 }
 
+int
+reload_auditd_stays(void)
+{
+	if (step != STEP_HAND_OVER)
+		return 0;
+	parent.audited = parent.config;
+	refuse("the journal cannot be written: mend that first (see the log)");
+	return 1;
+}
+
 /* ---- rising ------------------------------------------------------------ */
 
 static void

@@ -200,6 +200,16 @@ violation(struct child_proc *c, const struct frame *f)
 	return 0;
 }
 
+/* It was to let the journal go, and cannot: nobody could go on with it. */
+static int
+auditd_stays(struct child_proc *c, const struct frame *f)
+{
+	if (c->role != ROLE_AUDITD || !c->leaving || f->length != 0)
+		return -1;
+	c->leaving = 0;
+	return reload_auditd_stays() || upgrade_auditd_stays() ? 0 : -1;
+}
+
 int
 supervise_frame(struct channel *ch, const struct frame *f, void *arg)
 {
@@ -229,6 +239,8 @@ supervise_frame(struct channel *ch, const struct frame *f, void *arg)
 		return c->role == ROLE_AUDITD ? events_acked(f) : -1;
 	case MSG_VIOLATION:
 		return violation(c, f);
+	case MSG_HAND_OVER:
+		return auditd_stays(c, f);
 	case MSG_CHECKED_SOURCE:
 	case MSG_CHECKED_TOOL:
 	case MSG_CHECKED:

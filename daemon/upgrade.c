@@ -162,7 +162,7 @@ failed(void)
 	disarm();
 	close_link();
 	step = STEP_BACK;
-	if (at == STEP_HAND_OVER)
+	if (at == STEP_HAND_OVER && parent.auditd->leaving)
 		return;		/* our auditd is about to end */
 	if (parent.auditd->pid <= 0)
 		parent.auditd->state = CHILD_GONE;
@@ -242,6 +242,19 @@ upgrade_auditd_ended(void)
 	default:
 		return 0;
 	}
+}
+
+/* It cannot be written, and a new owner could not even begin. */
+int
+upgrade_auditd_stays(void)
+{
+	if (step != STEP_HAND_OVER)
+		return 0;
+	because("%s\n", "the journal cannot be written: mend that first "
+	    "(see the log)");
+	end_it();
+	failed();
+	return 1;
 }
 
 /* Three daemons on one journal would be one too many. */
