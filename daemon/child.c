@@ -173,6 +173,9 @@ child_spawn(struct child_proc *c)
 	};
 	int sv[2];
 
+	/* One that was to follow later is this one. */
+	if (c->restart != NULL)
+		evtimer_del(c->restart);
 	c->leaving = c->has_left = 0;
 	c->instance = child_instance();
 	c->started_ms = now_ms();

@@ -329,6 +329,7 @@ crew_child_ended(struct child_proc *c)
 		if (!has_process(crew)) {
 			crew_free(crew);
 			reload_crew_gone();
+			upgrade_look();
 		}
 		return 1;
 	case CREW_RISING:

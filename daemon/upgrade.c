@@ -33,6 +33,7 @@
 #define JOURNAL_MS	30000	/* a large journal is read at the start */
 #define HAND_OVER_MS	5000	/* for auditd to end its group */
 #define SERVE_MS	10000
+#define KILL_MS		2000	/* its end is heard, or not waited for */
 
 enum step {
 	STEP_NONE,
@@ -57,6 +58,7 @@ static struct channel *relay;		/* to its auditd */
 static int same_messages;		/* … speaks ours */
 static int rested;			/* our children were told to finish */
 static int auditd_back;			/* ours was started again */
+static int killed;			/* it was not ready in time */
 static int stop_wanted;
 static struct buffer why;
 
@@ -150,7 +152,8 @@ come_back(void)
 		pipes_change();
 		child_spawn(parent.auditd);
 	}
-	if (parent.auditd->state == CHILD_READY && crew_is_ready(crew))
+	if (parent.auditd->state == CHILD_READY &&
+	    (stop_wanted || crew_is_ready(crew)))
 		refused();
 }
 
@@ -169,7 +172,12 @@ failed(void)
 	come_back();
 }
 
-/* Its end is heard on the link, and that is what counts. */
+static void	arm(uint32_t ms);
+
+/*
+ * Its end is heard on the link.  It is no child of ours: from then on its
+ * number may be another's, and is forgotten.
+ */
 static void
 end_it(void)
 {
@@ -189,7 +197,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	because("%s: was not ready in time\n", self);
+	/* A program that it was wrapped in may keep the link open. */
+	if (killed || pid <= 0) {
+		failed();
+		return;
+	}
+	killed = 1;
 	end_it();
+	arm(KILL_MS);
 }
 
 static void
@@ -235,10 +250,16 @@ upgrade_auditd_ended(void)
 		say("journal");
 		return 1;
 	case STEP_BACK:
-		if (auditd_back)
-			return 0;	/* started anew like any that died */
-		come_back();
-		return 1;
+		if (!auditd_back) {
+			come_back();
+			return 1;
+		}
+		/* Started anew like any that died; nobody waits for that. */
+		because("%s\n", "see the log");
+		(void)buffer_add_cstr(&why, "auditd does not start here "
+		    "either: it is tried again and again (see the log)\n");
+		refused();
+		return 0;
 	default:
 		return 0;
 	}
@@ -264,6 +285,8 @@ take_turns(void)
 	struct crew *crew;
 
 	if (successor_other_is_there()) {
+		if (step != STEP_PLACE)
+			arm(RISE_MS);
 		step = STEP_PLACE;
 		return;
 	}
@@ -289,11 +312,13 @@ lean_on_it(void)
 	struct child_proc *auditd = parent.auditd;
 	struct crew *crew;
 
+	if (relay == NULL)
+		return;
 	auditd->control = relay;
 	auditd->state = CHILD_READY;
 	auditd->instance = child_instance();
 	TAILQ_FOREACH(crew, &parent.crews, entry)
-		if (relay != NULL && catalogue_send(relay, crew) == -1)
+		if (catalogue_send(relay, crew) == -1)
 			log_warn("upgrade: the new auditd cannot be told what "
 			    "records name");
 	wiring_ready(auditd);
@@ -310,7 +335,7 @@ on_audits(void)
 		step = STEP_SERVE;
 		arm(SERVE_MS);
 		say("serve");
-	} else if (step > STEP_SERVE && same_messages) {
+	} else if (step >= STEP_SERVE && step < STEP_BACK && same_messages) {
 		lean_on_it();	/* it has another */
 	}
 }
@@ -496,6 +521,7 @@ begin(void)
 		return -1;
 	}
 	pid = 0;
+	killed = 0;
 	if ((between = bequeath(by_, &link_fd, &relay_fd)) == -1) {
 		because("%s\n", strerror(errno));
 		between = 0;
@@ -568,6 +594,10 @@ int
 upgrade_defers_stop(void)
 {
 	if (step <= STEP_PLACE || (step >= STEP_SETTLING && step <= STEP_GONE))
+		return 0;
+	/* Ours may never start again: who asks twice does not wait for it. */
+	if (step == STEP_BACK && (stop_wanted ||
+	    parent.auditd->state == CHILD_READY))
 		return 0;
 	stop_wanted = 1;
 	return 1;
