@@ -8,8 +8,10 @@
  * each listener has one of its own.
  *
  * A reload keeps a door whose line is still there, with all its sockets: a
- * socket that was closed would take with it what is queued on it.  Where
- * there are fewer listeners than before, some accept from more than one.
+ * socket that was closed would take with it what is queued on it.  For the
+ * same reason what is bound beside the sockets of a door that is in force does
+ * not listen before its crew is.  Where there are fewer listeners than before,
+ * some accept from more than one.
  */
 
 #include <sys/socket.h>
@@ -39,8 +41,8 @@ struct door {
 
 static TAILQ_HEAD(, door) doors = TAILQ_HEAD_INITIALIZER(doors);
 
-int
-bind_tcp(const char *what, const char *address, uint16_t number, int shared)
+static int
+bind_only(const char *what, const char *address, uint16_t number, int shared)
 {
 	static const int on = 1;
 	struct addrinfo hints = { 0 }, *res = NULL;
@@ -67,8 +69,7 @@ bind_tcp(const char *what, const char *address, uint16_t number, int shared)
 	if (res->ai_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
 		    sizeof(on));
-	if (bind(fd, res->ai_addr, res->ai_addrlen) == -1 ||
-	    listen(fd, BACKLOG) == -1)
+	if (bind(fd, res->ai_addr, res->ai_addrlen) == -1)
 		goto fail;
 	freeaddrinfo(res);
 	return fd;
@@ -80,10 +81,32 @@ fail:
 	return -1;
 }
 
+int
+bind_tcp(const char *what, const char *address, uint16_t number, int shared)
+{
+	int fd = bind_only(what, address, number, shared);
+
+	if (fd != -1 && listen(fd, BACKLOG) == -1) {
+		log_errno("%s on %s port %u", what, address,
+		    (unsigned int)number);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 static int
 bind_one(const struct listen_conf *l, int shared)
 {
 	return bind_tcp("listen", l->address, l->port, shared);
+}
+
+/* The kernel gives a socket its share from the moment that it listens. */
+static int
+bind_beside(const struct door *d, const struct listen_conf *l)
+{
+	return d->in_force == 0 ? bind_one(l, 1) :
+	    bind_only("listen", l->address, l->port, 1);
 }
 
 /*
@@ -232,12 +255,21 @@ doors_prepare(const struct config *c)
 		if ((d = door_of(l)) == NULL && (d = door_new(l)) == NULL)
 			return -1;
 		while (d->sockets < c->listeners) {
-			if ((fd = bind_one(l, 1)) == -1)
+			if ((fd = bind_beside(d, l)) == -1)
 				return -1;
 			d->socket[d->sockets++] = fd;
 		}
 	}
 	return 0;
+}
+
+void
+doors_release(void)
+{
+	struct door *d, *next;
+
+	TAILQ_FOREACH_SAFE(d, &doors, entry, next)
+		door_close(d, 0);
 }
 
 void
@@ -260,6 +292,21 @@ is_listed(const struct config *c, const struct door *d)
 	return 0;
 }
 
+/* Nothing is on one that cannot: the others have its share. */
+static void
+listen_beside(struct door *d)
+{
+	while (d->in_force < d->sockets &&
+	    listen(d->socket[d->in_force], BACKLOG) == 0)
+		d->in_force++;
+	if (d->in_force == d->sockets)
+		return;
+	log_errno("listen on %s port %u: by %u sockets, not %u", d->address,
+	    (unsigned int)d->port, d->in_force, d->sockets);
+	while (d->sockets > d->in_force)
+		close(d->socket[--d->sockets]);
+}
+
 /* What the crew before still has of one that goes, it empties and closes. */
 static void
 close_unlisted(const struct config *c)
@@ -267,6 +314,8 @@ close_unlisted(const struct config *c)
 	struct door *d, *next;
 
 	TAILQ_FOREACH_SAFE(d, &doors, entry, next) {
+		if (d->in_force > 0)
+			listen_beside(d);
 		d->in_force = d->sockets;
 		if (!is_listed(c, d))
 			door_close(d, 0);

@@ -121,6 +121,8 @@ void	folders_release(void);
  */
 int	doors_prepare(const struct config *);
 void	doors_inherit(struct buffer *, inherit_fn);
+/* Another parent has them, and says which of them stay. */
+void	doors_release(void);
 /* Closes what was bound for a configuration that did not come into force. */
 void	doors_forget(void);
 /* The crew is in force: its listeners get theirs, what it has not is closed. */

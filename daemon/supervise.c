@@ -156,7 +156,7 @@ child_ready(struct child_proc *c)
 	}
 	wiring_ready(c);
 	if (all_were_ready && c->role == ROLE_LISTENER &&
-	    c->crew == parent.serving)
+	    c->crew == parent.serving && c->crew->state == CREW_SERVING)
 		doors_send(c);
 	check_all_ready();
 	reload_child_ready(c);

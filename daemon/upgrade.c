@@ -376,6 +376,7 @@ on_serving(const char *version)
 	step = STEP_SETTLING;
 	control_release();
 	metrics_release();
+	doors_release();
 	notify_follow(pid);
 	say("main");
 	buffer_clear(&why);
