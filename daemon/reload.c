@@ -273,6 +273,8 @@ on_rising(struct crew *crew, const struct child_proc *failed)
 		(void)snprintf(why, sizeof(why), "%s did not start, or died "
 		    "(see the log)", failed->name);
 		refuse(why);
+	} else {
+		child_restart(crew_find(crew, failed->role, failed->index));
 	}
 }
 

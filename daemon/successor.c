@@ -362,10 +362,10 @@ on_rising(struct crew *crew, const struct child_proc *ended)
 {
 	if (ended == NULL) {
 		look();
-	} else if (step == STEP_RISEN) {
-		/* It was good: another in its place. */
+	} else if (step == STEP_RISEN || !crew_needs(ended)) {
+		/* It was good, or can be done without: another. */
 		child_restart(crew_find(crew, ended->role, ended->index));
-	} else if (crew_needs(ended)) {
+	} else {
 		log_warn("%s did not start, or died", ended->name);
 		give_up();
 	}
