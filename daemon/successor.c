@@ -126,12 +126,13 @@ successor_take(const char *name, const char **value)
 static void
 on_exit_say_why(void)
 {
-	const char *text = why.len == 0 || why.bad ? NULL :
-	    (const char *)why.data;
+	const char *text = NULL;
 
 	if (step == STEP_NONE || step == STEP_SERVING || link_fd == -1)
 		return;
-	(void)buffer_add_char(&why, '\0');
+	/* Its end first: the text may move with it. */
+	if (why.len > 0 && buffer_add_char(&why, '\0') == 0)
+		text = (const char *)why.data;
 	(void)handover_say(link_fd, "refused", text);
 }
 
@@ -264,6 +265,9 @@ heard(const char *word)
 		rising->state = CREW_SERVING;
 		parent.serving = rising;
 		parent.audited = rising->config;
+		/* What its handlers could not tell others, ours do not know. */
+		if (!successor_same_messages())
+			generations_advance();
 		pipes_start();
 		child_spawn(parent.auditd);
 	} else if (strcmp(word, "serve") == 0 && step == STEP_AUDITS) {
@@ -378,7 +382,16 @@ successor_start(void)
 		.frame = on_relay, .closed = on_relay_closed
 	};
 	int fd = successor_take("relay", NULL);
+	size_t i;
 
+	/* A name that only another version knows. */
+	for (i = 0; i < nlines; i++)
+		if (lines[i].fd != -1) {
+			close(lines[i].fd);
+			lines[i].fd = -1;
+		}
+	/* So far nothing kept it from starting. */
+	buffer_clear(&why);
 	if (fd != -1 && !successor_same_messages()) {
 		close(fd);
 		fd = -1;

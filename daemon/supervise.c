@@ -395,6 +395,8 @@ supervise_stop(void)
 		if (successor_waits())
 			child_kill(c);
 	}
+	/* Both finish in the same time, while there is an auditd. */
+	(void)successor_ends_other();
 	if ((stop_timer = evtimer_new(parent.base, stop_deadline, NULL)) ==
 	    NULL || evtimer_add(stop_timer, &patience) == -1)
 		fatal("cannot stop in order");
