@@ -33,6 +33,8 @@
 #include "../common/version.h"
 #include "parent.h"
 
+#define HANDOVER_TEXT_MIN 512	/* bytes that fit anywhere */
+
 int
 handover_same_messages(const char *theirs)
 {
@@ -53,7 +55,13 @@ handover_say(int sock, const char *word, const char *text)
 		return -1;
 	if ((size_t)n >= sizeof(line))
 		n = (int)sizeof(line) - 1;
-	return send(sock, line, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -1;
+	/* Where the socket has no room for a text it is told in part. */
+	while (send(sock, line, (size_t)n, MSG_NOSIGNAL) != n) {
+		if (errno != EMSGSIZE || n <= HANDOVER_TEXT_MIN)
+			return -1;
+		n /= 2;
+	}
+	return 0;
 }
 
 int

@@ -8,8 +8,6 @@
  * folder each add to what stands there.
  */
 
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <stdio.h>
 
@@ -39,7 +37,8 @@ write_file(const char *path, const struct buffer *b)
 	}
 	if ((fd = mkstemp(temp)) == -1)
 		return -1;
-	rc = fchmod(fd, 0600) == -1 || write(fd, b->data, b->len) !=
+	/* mkstemp(3) made it 0600. */
+	rc = write(fd, b->data, b->len) !=
 	    (ssize_t)b->len || rename(temp, path) == -1 ? -1 : 0;
 	close(fd);
 	if (rc == -1)

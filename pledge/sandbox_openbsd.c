@@ -36,12 +36,14 @@ static const struct {
 } promises[ROLE_MAX] = {
 	/*
 	 * Starts, wires and watches children; reads the key file and the
-	 * secrets again; serves the control socket.  Who becomes whom is done
-	 * by the child itself, after exec.  Descriptors arrive at an upgrade,
-	 * from the parent before.
+	 * secrets again; serves the control socket.  Descriptors arrive at an
+	 * upgrade, from the parent before.  A role becomes its user itself,
+	 * after exec; a program of a sink, which is anybody's, is made nobody
+	 * before that: "id".  "proc" is also to kill(2) the parent that takes
+	 * over, which is no child of this one.
 	 */
 	[ROLE_PARENT] = {
-	    "stdio rpath wpath cpath unix inet sendfd recvfd proc exec",
+	    "stdio rpath wpath cpath unix inet sendfd recvfd proc exec id",
 	    "", "", "" },
 	/* accept(2) and TCP_NODELAY are "inet"; sockets arrive by message. */
 	[ROLE_LISTENER] = { "stdio inet recvfd", "", "", "" },
