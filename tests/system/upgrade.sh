@@ -7,74 +7,25 @@
 # changes nothing and says why.  No call is refused or lost meanwhile.
 
 . "$(dirname "$0")/../lib/harness.sh"
+. "$(dirname "$0")/../lib/upgrade.sh"
 
 shop "$work/shop"
-cat >>"$conf" <<'EOT'
-tool count {
-	description "Counts as far as it is told."
-	scope "shop:order:read"
-	source shop
-	timeout 30s
-	param n integer required { maximum 1000000000 }
-	sql "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < :n) SELECT count(*) AS n FROM c"
-}
-EOT
+add_count
 key=$(key_add -o alice -s shop:order:read -r 10000000)
 sed -i '/^control socket/a metrics on "run/metrics.sock"' "$conf"
 good=$(cat "$conf")
 scrape() { curl -s -m 5 --unix-socket "$dir/run/metrics.sock" http://localhost/metrics | grep -c '^pontifexd_build_info{'; }
 
-# An installation of its own, to be replaced.
-opt=$work/opt
-mkdir -p "$opt/libexec"
-put() { cp "$1" "$2.new" && mv "$2.new" "$2"; } # FROM TO: as a package manager does
-install_from() { # FOLDER: that version, all of it
-	local role
-	put "$1/pontifexd" "$opt/pontifexd"
-	for role in listener handler authd auditd fetcher; do put "$1/libexec/$role" "$opt/libexec/$role"; done
-}
-# next_version FOLDER FROM TO: a copy with another text of the same length in its executables.
-next_version() {
-	mkdir -p "$1/libexec"
-	python3 - "$build" "$@" <<'EOT'
-import os, shutil, sys
-build, to, a, b = sys.argv[1:]
-assert len(a) == len(b)
-for name in ["pontifexd"] + ["libexec/" + r for r in ("listener", "handler", "authd", "auditd", "fetcher")]:
-    d = open(os.path.join(build, name), "rb").read()
-    d = d.replace(b"\0" + a.encode() + b"\0", b"\0" + b.encode() + b"\0")
-    open(os.path.join(to, name), "wb").write(d)
-    os.chmod(os.path.join(to, name), 0o755)
-EOT
-}
-version=$("$build/pontifexd" -V | cut -d' ' -f2)
-messages=$("$build/pontifexd" -V | cut -d' ' -f4)
-later=${version//[0-9]/9}
-others=${messages//[0-9]/7}
 next_version "$work/later" "$version" "$later"
 next_version "$work/others" "$messages" "$others"
 like 'a version names itself and its messages' "^version $later messages $messages\$" "$("$work/later/pontifexd" -V)"
 like 'and another its other ones' "^version $version messages $others\$" "$("$work/others/pontifexd" -V)"
 
-serving() { ctl status -v | sed -n 's/^pontifexd: version \([^,]*\), pid \([0-9]*\),.*/\1 \2/p'; }
-now_serves() { # after an upgrade: $daemon is the one that serves
-	local pid
-	pid=$(serving | cut -d' ' -f2)
-	[ -n "$pid" ] || return 1
-	[ "$pid" = "$daemon" ] || started+=("$pid")
-	daemon=$pid
-}
-upgrade() { upgrade_said=$(ctl upgrade 2>&1); upgrade_status=$?; before=$daemon; now_serves; }
 pids() { child_pids "$@" | sort -n | tr '\n' ' '; }
 events() { journal | jq -c 'select(.event == "upgrade") | .detail'; }
 answers() { call "$key" order_lookup '{"order_id":1001}'; echo "$status $(jqb '.result.structuredContent.rows[0].id')"; }
 
-install_from "$build"
-programs=$build build=$opt
-pontifexctl=$programs/pontifexctl
-ctl() { "$pontifexctl" -s "$dir/run/control.sock" "$@"; }
-daemon_start || die 'the daemon starts'
-build=$programs
+opt_start || die 'the daemon starts'
 
 # ---- the same again
 
@@ -192,8 +143,6 @@ is 'which is not made' 1 "$([ -e "$dir/elsewhere" ] || echo 1)"
 sed 's,run/control.sock,run/other.sock,' <<<"$good" >"$conf"
 changes_nothing 'another control socket' 'control socket cannot change at an upgrade'
 printf '%s\n' "$good" >"$conf"
-printf '#!/bin/sh\nexit 1\n' >"$work/false"
-chmod 755 "$work/false"
 for role in listener authd handler; do
 	put "$work/false" "$opt/libexec/$role"
 	changes_nothing "a version whose $role fails" "$role.* did not start, or died"
@@ -231,14 +180,6 @@ like 'and is named' 'PONTIFEXD_UPGRADE: ' "$said"
 
 # ---- killed in the middle of it
 
-printf '#!/bin/sh\nexec sleep 300\n' >"$work/stuck"
-chmod 755 "$work/stuck"
-successor() { pgrep -f "^$opt/pontifexd " | grep -vx "$daemon"; }
-is_stuck() { # the new daemon waits for the one that is
-	local pid
-	pid=$(successor)
-	[ -n "$pid" ] && ps -o args= --ppid "$pid" | grep -q '^sleep 300'
-}
 killed_at() { # NAME ROLE
 	put "$work/stuck" "$opt/libexec/$2"
 	"$pontifexctl" -s "$dir/run/control.sock" upgrade >"$work/killed" 2>&1 &
@@ -316,9 +257,7 @@ is 'when the call is answered' '200 12000000' "$(cat "$work/slow.end")"
 is 'its sockets are gone' '' "$(ls "$dir/run")"
 daemon=
 like 'and the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
-build=$opt
-daemon_start || die 'the daemon starts again'
-build=$programs
+opt_start || die 'the daemon starts again'
 install_from "$work/others"
 : >"$daemon_log"
 slow defer 12000000
@@ -339,9 +278,7 @@ daemon=
 
 # ---- the one before is killed
 
-build=$opt
-daemon_start || die 'the daemon starts again'
-build=$programs
+opt_start || die 'the daemon starts again'
 put "$work/stuck" "$opt/libexec/listener"
 "$pontifexctl" -s "$dir/run/control.sock" upgrade >/dev/null 2>&1 &
 until_true 20 is_stuck
