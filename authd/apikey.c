@@ -308,7 +308,7 @@ static int
 has_legacy_form(struct slice text)
 {
 	return nlegacy > 0 && text.len > 3 && text.len <= KEY_TEXT_MAX &&
-	    memcmp(text.ptr, "sk_", 3) == 0;
+	    key_text_begins(text);
 }
 
 struct api_key *

@@ -227,8 +227,12 @@ check_credential(const struct msg_authorize *ask, int waited,
 	    ask->credential : slice_of("");
 	struct api_key *key;
 
-	/* A key has no dot; a compact token has two (RFC 7515 7.1). */
-	if (issuer_count() > 0 && credential.len > 0 &&
+	/*
+	 * A compact token has two dots (RFC 7515 7.1).  A key of the reference
+	 * system may have some as well, but no token begins as a key does.
+	 */
+	if (issuer_count() > 0 && !key_text_begins(credential) &&
+	    credential.len > 0 &&
 	    memchr(credential.ptr, '.', credential.len) != NULL)
 		return token_check(credential, now, waited, who, &r->reason,
 		    issuer);

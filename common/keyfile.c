@@ -116,14 +116,19 @@ key_date(const char *s)
 	    minute * 60 + second;
 }
 
+int
+key_text_begins(struct slice text)
+{
+	return text.len >= 3 && memcmp(text.ptr, "sk_", 3) == 0;
+}
+
 struct slice
 key_text_id(struct slice text)
 {
 	struct slice none = { "", 0 }, id;
 	const char *end = text.ptr + text.len, *at;
 
-	if (text.len < 4 || text.len > KEY_TEXT_MAX ||
-	    memcmp(text.ptr, "sk_", 3) != 0)
+	if (text.len < 4 || text.len > KEY_TEXT_MAX || !key_text_begins(text))
 		return none;
 	for (at = text.ptr + 3; at < end && lower_or_digit(*at); at++)
 		;

@@ -70,6 +70,11 @@ int	keyfile_format(struct buffer *, const struct key_entry *);
  * Returns NULL, or a static text that says what is wrong.
  */
 const char *scope_problem(struct slice);
+/*
+ * Whether it begins as a key does.  No token can: its first part is an object
+ * of JSON in base64url (RFC 7515 7.1), and that text for `sk' is no ASCII.
+ */
+int	key_text_begins(struct slice text);
 /* `id' of a key text, empty where it has not the form of one. */
 struct slice key_text_id(struct slice text);
 void	key_hash(const uint8_t pepper[KEY_LEN], struct slice text,

@@ -158,6 +158,33 @@ else
 	skip 'Postgres exports' 'no Postgres'
 fi
 
+# -- a key of theirs with the dots of a token, where tokens are taken, too
+legacy_row() { # ID KEY
+	printf 'key_id,key_hash,owner_id,owner_label,scopes,rate_limit_rpm,is_active,expires_at\n%s,%s,%s,,{shop:order:read},600,t,\n' \
+	    "$1" "$(printf %s "$2" | sha256sum | cut -d' ' -f1)" "$1"
+}
+one_dot=sk_live_Zm9v.YmFyYmF6cXV4 two_dots=sk_live_Zm9v.YmFy.YmF6cXV4
+legacy_row onedot "$one_dot" | keyctl import - >/dev/null 2>&1
+legacy_row twodots "$two_dots" | keyctl import - >/dev/null 2>&1
+cp "$conf" "$work/conf.kept"
+sed -i "s,^auth {,public url \"http://127.0.0.1:$port/mcp\"\n&\n\tissuer \"https://issuer.test/\" {\n\t\taudience \"a\"\n\t\tjwks \"https://issuer.test/jwks\"\n\t}," "$conf"
+daemon_stop
+daemon_start || die 'the daemon starts with an issuer' ready
+succeeds 'a key with a dot is a key, where an issuer is configured' until_true 10 works "$one_dot"
+succeeds 'so is one with as many dots as a token' works "$two_dots"
+is 'the trail has them as keys' 'onedot twodots' "$(journal | jq -r 'select(.owner_id == "onedot" or .owner_id == "twodots") | .key_id' | sort -u | paste -sd' ')"
+refusal() { is_refused "$1"; printf '%s ' "$status"; grep -i '^www-authenticate' <<<"$head"; sed 's/"request_id":"[0-9a-f]*"//' <<<"$body"; }
+wanted=$(refusal "$carol")
+like 'what is refused there gets the challenge of the issuer' '^401 .*Bearer' "$wanted"
+header=$(printf '{"alg":"ES256"}' | base64 | tr -d '=')
+# Neither what it looks like nor what was wrong with it shows.
+for bad in "${one_dot}x" "${two_dots%?}" "${two_dots}.x" sk_live_Zm9v. sk_. "$header.e30.AAAA" "$header.AAAA" a.b.c x; do
+	is "the same answer for ${bad:0:12}" "$wanted" "$(refusal "$bad")"
+done
+cp "$work/conf.kept" "$conf"
+daemon_stop
+daemon_start || die 'the daemon starts without an issuer' ready
+
 # -- rows that are wrong
 hash=$(printf %064d 7)
 head='key_id,key_hash,owner_id,owner_label,scopes,rate_limit_rpm,is_active,expires_at'

@@ -338,6 +338,22 @@ a_key_without_an_id_is_found_by_its_hash(void **state)
 	refused("sk_", NOW, REASON_MALFORMED_CREDENTIAL, "");
 }
 
+/* As a token has them: it is a key all the same, by all of its text. */
+static void
+such_a_key_may_have_dots(void **state)
+{
+	(void)state;
+	add_legacy("keydot", "", "sk_live_ab.cd", "alice:::::a:b:c");
+	add_legacy("keydots", "", "sk_live_ab.cd.ef", "bob:::::a:b:c");
+	load();
+	assert_true(slice_is(taken("sk_live_ab.cd")->identity.key_id, "keydot"));
+	assert_true(slice_is(taken("sk_live_ab.cd.ef")->identity.key_id,
+	    "keydots"));
+	refused("sk_live_ab.ce", NOW, REASON_UNKNOWN_KEY, "");
+	refused("sk_live_ab.", NOW, REASON_UNKNOWN_KEY, "");
+	refused("sk_live_ab.cd.", NOW, REASON_UNKNOWN_KEY, "");
+}
+
 /* Its id stands in trails and lists, and its hash in a stolen file. */
 static void
 neither_id_nor_hash_of_such_a_key_opens_anything(void **state)
@@ -701,6 +717,7 @@ main(void)
 		cmocka_unit_test(a_key_without_an_id_is_found_by_its_hash),
 		cmocka_unit_test(
 		    neither_id_nor_hash_of_such_a_key_opens_anything),
+		cmocka_unit_test(such_a_key_may_have_dots),
 		cmocka_unit_test(a_hash_that_stands_twice_is_nobody),
 		cmocka_unit_test(such_a_key_is_revoked_like_any),
 		cmocka_unit_test(a_key_keeps_its_last_use_through_a_swap),

@@ -106,6 +106,8 @@ a_token_has_three_parts(void **state)
 		{ HEAD ".e30.A", REASON_MALFORMED_TOKEN },
 		{ HEAD ".e30.AA+A", REASON_MALFORMED_TOKEN },
 		{ HEAD ".e30.AAAA ", REASON_MALFORMED_TOKEN },
+		/* as a key begins: authd does not even come here with it */
+		{ "sk_live_ab.e30.AAAA", REASON_MALFORMED_TOKEN },
 		{ " " HEAD ".e30.AAAA", REASON_MALFORMED_TOKEN },
 		{ HEAD ".e30.AAAA\n", REASON_MALFORMED_TOKEN },
 		{ HEAD ".e 30.AAAA", REASON_MALFORMED_TOKEN },

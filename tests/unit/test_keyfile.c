@@ -224,6 +224,38 @@ a_key_text_is_bounded(void **state)
 	    8 + KEY_ID_MAX + 3 }).len, 0);
 }
 
+/* What a token begins with is JSON, which is never this. */
+static void
+no_token_begins_as_a_key_does(void **state)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char first[] = "{ \t\r\n";
+	char text[] = "????";
+	uint8_t out[3];
+	size_t i, found = 0;
+
+	(void)state;
+	for (i = 0; i < 64 * 64 * 64; i++) {
+		text[0] = digits[i / 4096];
+		text[1] = digits[i / 64 % 64];
+		text[2] = digits[i % 64];
+		text[3] = 'A';
+		assert_int_equal(base64url_decode(out, sizeof(out),
+		    slice_of(text)), 3);
+		if (!key_text_begins(slice_of(text)))
+			continue;
+		found++;
+		assert_null(memchr(first, out[0], sizeof(first) - 1));
+	}
+	assert_int_equal(found, 1);
+	assert_true(key_text_begins(slice_of("sk_")));
+	assert_false(key_text_begins(slice_of("sk")));
+	assert_false(key_text_begins(slice_of("")));
+	assert_false(key_text_begins(slice_of("SK_live")));
+	assert_false(key_text_begins(slice_of(" sk_live")));
+}
+
 /* It is HMAC-SHA256 over all of the text: OpenSSL says what that is. */
 static void
 the_hash_is_of_the_whole_key_under_the_pepper(void **state)
@@ -1114,6 +1146,7 @@ main(void)
 		cmocka_unit_test(a_scope_is_bounded),
 		cmocka_unit_test(the_id_of_a_key_text_is_found_or_there_is_none),
 		cmocka_unit_test(a_key_text_is_bounded),
+		cmocka_unit_test(no_token_begins_as_a_key_does),
 		cmocka_unit_test(the_hash_is_of_the_whole_key_under_the_pepper),
 		cmocka_unit_test(a_date_is_of_the_calendar),
 		cmocka_unit_test(every_day_has_its_date),
