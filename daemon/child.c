@@ -267,6 +267,8 @@ is_expected(const struct child_proc *c, int status)
 static void
 say_how_it_ended(const struct child_proc *c, int status)
 {
+	if (c->dismissed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		log_warn("%s (pid %d) was killed by its sandbox", c->name,
 		    (int)c->pid);

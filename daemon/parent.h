@@ -47,6 +47,7 @@ struct child_proc {
 	int		 leaving;	/* a listener: to end when all is answered;
 					 * auditd: to let the journal go */
 	int		 has_left;	/* … it accepts nothing more */
+	int		 dismissed;	/* it was killed, having served nobody */
 	int		 checked;	/* a handler: it has said what it found */
 	int		 answered;	/* the status question that is open */
 	uint64_t	 restarts;	/* in its life as a child of ours */

@@ -347,6 +347,26 @@ stop_role(enum role role)
 	return left;
 }
 
+/*
+ * The doors were never opened, and auditd has ended: none follows, and nobody
+ * has a call to tell it of.  What authd would say, it says at every start.
+ */
+static void
+dismiss_all(void)
+{
+	struct child_proc *c;
+
+	if (all_were_ready || parent.auditd->pid > 0)
+		return;
+	TAILQ_FOREACH(c, &parent.children, entry) {
+		if (c->pid <= 0 || c->dismissed)
+			continue;
+		c->state = CHILD_STOPPING;
+		c->dismissed = 1;
+		child_kill(c);
+	}
+}
+
 /* Whoever leans on another ends before it. */
 static void
 stop_next(void)
@@ -357,6 +377,7 @@ stop_next(void)
 	};
 	size_t i;
 
+	dismiss_all();
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		if (order[i] == ROLE_AUDITD && !stop_is_late &&
 		    successor_ends_other())

@@ -96,13 +96,21 @@ share_ticket_key(struct child_proc *handler, struct child_proc *authd)
 	explicit_bzero(&key, sizeof(key));
 }
 
+/* One that is to end meets auditd alone: what it has to report keeps it. */
+static int
+is_there_for(const struct child_proc *c, const struct child_proc *other)
+{
+	return c->state == CHILD_READY ||
+	    (c->state == CHILD_STOPPING && other->role == ROLE_AUDITD);
+}
+
 /* Whether the two are of one house, and ready to meet. */
 static int
 may_meet(const struct child_proc *a, const struct child_proc *b)
 {
 	const struct crew *crew = a->crew != NULL ? a->crew : b->crew;
 
-	if (a == b || a->state != CHILD_READY || b->state != CHILD_READY ||
+	if (a == b || !is_there_for(a, b) || !is_there_for(b, a) ||
 	    !roles_talk(a->role, b->role))
 		return 0;
 	if (a->crew == b->crew)

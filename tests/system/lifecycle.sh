@@ -72,6 +72,42 @@ ok 'the daemon starts after a kill -9 of the parent, its socket file a leftover'
 call "$key" order_lookup '{"order_id":1001}'
 is 'and serves' 200 "$status"
 
+# A start that fails before there is anybody who records.
+elsewhere=$work/elsewhere
+mkdir -p "$elsewhere/libexec" "$elsewhere/broken"
+chmod 755 "$elsewhere" "$elsewhere/libexec" "$elsewhere/broken"
+ln -s "$build/pontifexd" "$elsewhere/pontifexd"
+for role in listener handler authd fetcher; do ln -s "$build/libexec/$role" "$elsewhere/libexec/$role"; done
+# apart DIR AUDITD: a daemon with that for its auditd; sets $apart.
+apart() {
+	sed "s/port $port/port $(free_port)/" "$conf" >"$1/pontifex.conf"
+	cp "$dir/shop.db" "$keys" "$keys.pepper" "$1/"
+	handler_writes "$1" "$1/shop.db"
+	printf '%s\n' '#!/bin/sh' "$2" >"$elsewhere/libexec/auditd"
+	chmod 755 "$elsewhere/libexec/auditd"
+	"$elsewhere/pontifexd" -d -f "$1/pontifex.conf" >"$1/log" 2>&1 </dev/null &
+	apart=$!
+	started+=("$apart")
+}
+apart "$elsewhere/broken" 'exit 1'
+until_true 25 process_gone "$apart" || not_ok 'without auditd the daemon ends' 'an exit' "$(tail -n 3 "$elsewhere/broken/log")"
+wait "$apart"
+is 'without auditd the daemon does not start' 1 "$?"
+like 'and says so' 'auditd did not start: stopping' "$(cat "$elsewhere/broken/log")"
+unlike 'nobody waits for one that never came' 'did not finish in time|was killed by signal' "$(cat "$elsewhere/broken/log")"
+like 'that is its last word' 'stopped$' "$(tail -n 1 "$elsewhere/broken/log")"
+# One that is late is waited for: what there is to record is recorded.
+mkdir -p "$elsewhere/late"
+chmod 755 "$elsewhere/late"
+apart "$elsewhere/late" "sleep 2; exec $build/libexec/auditd"
+until_true 10 grep -q 'keys in force' "$elsewhere/late/log"
+kill -TERM "$apart"
+until_true 25 process_gone "$apart" || not_ok 'told to stop, it ends' 'an exit' "$(tail -n 3 "$elsewhere/late/log")"
+wait "$apart"
+is 'told to stop while auditd starts it ends well' 0 "$?"
+unlike 'in order' 'did not finish in time|was killed by signal' "$(cat "$elsewhere/late/log")"
+is 'and what authd had to say stands in the trail' 1 "$(cat "$elsewhere"/late/audit/*.jsonl | grep -c '"event":"keys"')"
+
 # A second one.
 "$build/pontifexd" -d -f "$conf" >"$work/second" 2>&1 </dev/null &
 second=$!
