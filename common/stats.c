@@ -279,7 +279,7 @@ stat_count(const struct stat_times *t)
 	unsigned int i;
 
 	for (i = 0; i < STAT_BUCKETS; i++)
-		sum += t->count[i];
+		sum = stat_sum(sum, t->count[i]);
 	return sum;
 }
 
@@ -293,7 +293,7 @@ stat_percentile(const struct stat_times *t, unsigned int permille)
 		return 0;
 	wanted = n / 1000 * permille + (n % 1000 * permille + 999) / 1000;
 	for (i = 0; i + 1 < STAT_BUCKETS; i++) {
-		seen += t->count[i];
+		seen = stat_sum(seen, t->count[i]);
 		if (seen >= wanted && seen > 0)
 			return stat_bucket_end(i);
 	}
@@ -463,13 +463,21 @@ merged(const struct stat_cell *c, uint64_t a, uint64_t b)
 	case MERGE_MIN:
 		return a < b ? a : b;
 	default:
-		return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+		return stat_sum(a, b);
 	}
 }
 
-int
-stat_set_add(struct stat_set *into, const struct stat_set *from,
-    int counters_only)
+static uint64_t
+larger(const struct stat_cell *c, uint64_t a, uint64_t b)
+{
+	(void)c;
+	return a > b ? a : b;
+}
+
+/* The cells of either; both says what one is that stands in the two. */
+static int
+unite(struct stat_set *into, const struct stat_set *from, int counters_only,
+    uint64_t (*both)(const struct stat_cell *, uint64_t, uint64_t))
 {
 	struct stat_cell *sum;
 	size_t i = 0, j = 0, n = 0;
@@ -489,7 +497,7 @@ stat_set_add(struct stat_set *into, const struct stat_set *from,
 		    cell_order(&into->cell[i], &from->cell[j]);
 		sum[n] = order <= 0 ? into->cell[i] : from->cell[j];
 		if (order == 0)
-			sum[n].value = merged(&sum[n], into->cell[i].value,
+			sum[n].value = both(&sum[n], into->cell[i].value,
 			    from->cell[j].value);
 		i += order <= 0;
 		j += order >= 0;
@@ -499,4 +507,17 @@ stat_set_add(struct stat_set *into, const struct stat_set *from,
 	into->cell = sum;
 	into->n = n;
 	return 0;
+}
+
+int
+stat_set_add(struct stat_set *into, const struct stat_set *from,
+    int counters_only)
+{
+	return unite(into, from, counters_only, merged);
+}
+
+int
+stat_set_keep(struct stat_set *now, const struct stat_set *before)
+{
+	return unite(now, before, 1, larger);
 }

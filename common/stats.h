@@ -183,6 +183,13 @@ stat_time(struct stat_times *t, uint64_t us)
 /* Microseconds that all of the bucket are below; UINT64_MAX for the last. */
 uint64_t	 stat_bucket_end(unsigned int bucket);
 
+/* What children say adds up to UINT64_MAX at most. */
+static inline uint64_t
+stat_sum(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 uint64_t	 stat_count(const struct stat_times *);
 /* The time that so many thousandths stay below; 0: there is none. */
 uint64_t	 stat_percentile(const struct stat_times *, unsigned int permille);
@@ -230,6 +237,11 @@ void	stat_set_free(struct stat_set *);
  */
 int	stat_set_add(struct stat_set *into, const struct stat_set *from,
 	    int counters_only);
+/*
+ * Of one process: what it counted before it has still counted.  Returns as
+ * stat_set_add().
+ */
+int	stat_set_keep(struct stat_set *now, const struct stat_set *before);
 /*
  * Another configuration counts its labels otherwise: map gives the number
  * that stands for the same in it, or -1, and the cell is gone.  No two are

@@ -223,7 +223,7 @@ calls_failed(const struct figures *f, struct slice tool)
 	while ((s = figures_next(f, STAT_CALLS, s)) != NULL)
 		if (slice_equal(s->label[0], tool) &&
 		    !slice_is(s->label[1], "ok"))
-			sum += s->point[0].value;
+			sum = stat_sum(sum, s->point[0].value);
 	return sum;
 }
 

@@ -92,7 +92,7 @@ figures_sum(const struct figures *f, enum stat_id id)
 	uint64_t sum = 0;
 
 	while ((s = figures_next(f, id, s)) != NULL)
-		sum += s->point[0].value;
+		sum = stat_sum(sum, s->point[0].value);
 	return sum;
 }
 

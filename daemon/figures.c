@@ -4,7 +4,7 @@
  * What is measured (common/stats.h), collected and merged.  A child is
  * believed no more than its own figures: get_stats() takes those of its role,
  * within the labels of the configuration, and only when it was asked or is
- * told to end.  The counters of those who died are kept, so that a total
+ * told to end; none of its counters falls.  The counters of those who died are kept, so that a total
  * never falls.  What was collected a moment ago is told again.
  */
 
@@ -332,8 +332,15 @@ figures_take(struct child_proc *c, const struct frame *f)
 	    get_stats(f, c->role, limit, &set) == -1)
 		return -1;
 	c->stats_due = 0;
-	stat_set_free(&c->stats);
-	c->stats = set;
+	/* A counter that falls is a lie: a total would fall with it. */
+	if (stat_set_keep(&set, &c->stats) == 0) {
+		stat_set_free(&c->stats);
+		c->stats = set;
+	} else {
+		log_warn("out of memory: %s: its figures stay as they were",
+		    c->name);
+		stat_set_free(&set);
+	}
 	check_collected();
 	return 0;
 }

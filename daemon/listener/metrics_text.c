@@ -92,7 +92,7 @@ add_histogram(struct buffer *b, const struct series *s)
 	for (octave = BOUND_FIRST; octave <= BOUND_LAST; octave++) {
 		bound = UINT64_C(1) << octave;
 		for (last = stat_bucket(bound - 1); i <= last; i++)
-			below += t.count[i];
+			below = stat_sum(below, t.count[i]);
 		(void)snprintf(le, sizeof(le), "%llu.%06llu",
 		    (unsigned long long)(bound / 1000000),
 		    (unsigned long long)(bound % 1000000));

@@ -21,6 +21,7 @@
 static char evil_attack[64];
 static char evil_key[256];
 static int evil_result = -1;
+static int evil_first;		/* of all that were started in this role */
 static const char *evil_rest = "";	/* of the plan, behind its first line */
 
 static int
@@ -52,6 +53,10 @@ evil_prepare(void)
 	if (strchr(plan, '\n') != NULL)
 		evil_rest = strchr(plan, '\n') + 1;
 	close(fd);
+	if ((fd = evil_open("once", O_WRONLY | O_CREAT | O_EXCL)) != -1) {
+		evil_first = 1;
+		close(fd);
+	}
 	fd = evil_open("result", O_WRONLY | O_CREAT | O_APPEND);
 	/* Out of the way of close-from and of the control socket. */
 	evil_result = fcntl(fd, F_DUPFD_CLOEXEC, 200);

@@ -16,7 +16,7 @@
 #include "../../common/message.h"
 #include "../../common/proc.h"
 #include "../../common/ticket.h"
-#include "evil.h"
+#include "evil_figures.h"
 
 static struct channel *auditd;
 static uint32_t generation;
@@ -158,8 +158,14 @@ control(const struct frame *f)
 
 	if (f->fd != -1)
 		close(f->fd);
+	figures_control(f);
 	if (f->type == MSG_DSN)
 		SAY("was told a secret\n");
+	/* Once: who is cut off again and again never lets the daemon start. */
+	if (f->type == MSG_TICKET_KEY && evil_first) {
+		evil_first = 0;
+		(void)figures_begin();
+	}
 	if (f->type == MSG_TICKET_KEY && get_ticket_key(f, &m) == 0) {
 		generation = m.generation;
 		memcpy(ticket_key, m.key, sizeof(ticket_key));
@@ -185,7 +191,7 @@ main(void)
 {
 	static const struct child_ops ops = {
 		.configure = configure, .confine = confine, .peer = peer,
-		.control = control
+		.control = control, .stats = figures_lie
 	};
 
 	return child_main(ROLE_HANDLER, &ops);

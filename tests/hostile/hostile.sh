@@ -54,8 +54,9 @@ audit_secret() {
 	sed -i 's,^	journal .*,&\n	postgres from file "audit.dsn",' "$work/pontifex.conf"
 }
 
-# attack ROLE NAME [LISTENERS]: starts a daemon whose ROLE is the attacker.
+# attack ROLE NAME [LISTENERS [CONFIGURATION]]: starts a daemon whose ROLE is the attacker.
 attack() {
+	local role
 	work=$(mktemp -d "$dir/$1-$2.XXXX")
 	mkdir -p "$work/libexec" "$work/data"
 	chmod 755 "$dir" "$work" "$work/libexec" "$work/data"
@@ -69,6 +70,8 @@ attack() {
 	port=$(free_port)
 	sed -i "s/port 8080/port $port/" "$work/pontifex.conf"
 	echo "prefork listeners ${3:-1} handlers 2" >>"$work/pontifex.conf"
+	[ -z "${4:-}" ] || printf '%s\n' "$4" >>"$work/pontifex.conf"
+	(umask 077 && echo "host=$work user=nobody dbname=none password=x" >"$work/other.dsn")
 	sqlite3 "$work/shop.db" <"$top/tests/contract/shop.sql"
 	[ "$(id -u)" -eq 0 ] && chown nobody "$work" "$work/shop.db"
 	key=$("$build/pontifexctl" key add -F "$work/keys" -o mallory \
@@ -465,8 +468,120 @@ for bad in silent hang-up; do fetcher_attack $bad 503 503; done
 row_end
 }
 
+# What a process tells the parent, whose word pontifexctl and Prometheus take.
+told() { "$build/pontifexctl" -s "$work/run/control.sock" status -v 2>&1; }
+figure() { told | sed -n "s/^pontifexd_$1 //p"; }
+parent_serves() { # PART NAME: the same parent, and it answers
+	if kill -0 "$pid" 2>/dev/null && told | grep -q '^pontifexd_process_up'; then
+		ok "$1 $2: the parent answers on"
+	else
+		not_ok "$1 $2: the parent answers on" 'a status' "$(told | tail -n 2 | tr '\n' ';') log: $(tail -n 2 "$work/log" | tr '\n' ';')"
+	fi
+}
+figures_attack() { # ROLE NAME [LISTENERS [CONFIGURATION]]
+	attack "$@"
+	wait_log 'ready: listening' || not_ok "figures $1 $2: the daemon starts" ready "$(tail -n 2 "$work/log" | tr '\n' ';')"
+}
+cut_off() { # ROLE NAME [LISTENERS [CONFIGURATION [WHO]]]
+	figures_attack "$@"
+	told >/dev/null
+	if wait_log "parent.*cutting the peer off: ${5:-$1}"; then
+		ok "figures $1 $2: the parent cuts it off"
+	else
+		not_ok "figures $1 $2: the parent cuts it off" 'a line in the log' "$(tail -n 2 "$work/log" | tr '\n' ';')"
+	fi
+	parent_serves figures "$1 $2"
+	finish "figures $1 $2"
+}
+
+the_figures() {
+for role in listener handler authd; do
+	row $role 'give figures of another role, of an index that there is not, twice, torn, 200,000 of them, or unasked' \
+	    'protocol: the channel ends'
+	for how in index id role torn twice many unasked; do cut_off $role stats-$how; done
+	row_end
+done
+row listener 'ask for all figures without being the one that shows them, or in another form' 'protocol: the channel ends'
+cut_off listener metrics
+cut_off listener metrics-long 1 "metrics on 127.0.0.1 port $(free_port)"
+cut_off listener metrics 2 "metrics on 127.0.0.1 port $(free_port)" 'listener 1'
+cut_off handler metrics 1 "metrics on 127.0.0.1 port $(free_port)"
+row_end
+flooded() { # ROLE NAME ANSWER AT-MOST
+	if wait_result 'flooded the parent with'; then ok "figures $1 $2: it is sent"; else
+		not_ok "figures $1 $2: it is sent" flooded "$(tr '\n' ';' <"$work/libexec/result")"; fi
+	parent_serves figures "$1 $2"
+	got=$(grep -c "$3" "$work/libexec/result")
+	[ "$got" -ge 1 ] && [ "$got" -le "$4" ] && ok "figures $1 $2: it is answered once a while" ||
+	    not_ok "figures $1 $2: it is answered once a while" "1 to $4" "$got"
+	finish "figures $1 $2"
+}
+row listener 'flood the parent with questions for figures' 'protocol: an answer a second'
+figures_attack listener metrics-flood 1 "metrics on 127.0.0.1 port $(free_port)"
+flooded listener metrics-flood 'was told figures' 30
+row_end
+row handler 'flood the parent with questions for its secret' 'protocol: it is read once a second'
+figures_attack handler credentials-flood 1 "source other postgres {
+	dsn from file \"other.dsn\"
+}"
+flooded handler credentials-flood 'was told a secret' 60
+row_end
+row handler 'say that it has checked a configuration, when none was to be' 'protocol: the channel ends'
+for bad in checked checked-tool checked-source; do cut_off handler $bad; done
+row_end
+}
+
+the_totals() {
+# The same number is told by all of a role: what they add up to is at its end, and stays there.
+most=18446744073709551615
+for lie in 'listener http_requests_total' 'handler calls_total order_lookup ok' 'authd decisions_total'; do
+	role=${lie%% *} name=${lie#* }
+	row $role 'give figures that overflow a total' 'the sum ends at its largest number' 'succeeds; totals are as true as who counts'
+	figures_attack $role stats-huge 2
+	got=$(figure "$name")
+	[ "$got" = $most ] && ok "totals $role stats-huge: the sum does not wrap" || not_ok "totals $role stats-huge: the sum does not wrap" $most "$got"
+	parent_serves totals "$role stats-huge"
+	finish "totals $role stats-huge"
+	row_end
+	row $role 'give figures that fall' 'a total keeps the most that was said'
+	figures_attack $role stats-falling 2
+	first=$(figure "$name")
+	for _ in $(seq 100); do
+		told >/dev/null
+		grep -q 'asked for figures 3' "$work/libexec/result" && break
+		sleep 0.2
+	done
+	now=$(figure "$name")
+	[ "${first:-0}" -ge 1000 ] && [ "${now:-0}" -ge "$first" ] && ok "totals $role stats-falling: the total does not" ||
+	    not_ok "totals $role stats-falling: the total does not" "$first or more" "$now"
+	for child in $(pgrep -P "$pid" -f "libexec/$role"); do kill -9 "$child"; done
+	# Those who follow say the same again: it is added to what was said first.
+	for _ in $(seq 100); do
+		now=$(figure "$name")
+		[ "${now:-0}" -ge $((2 * first)) ] && break
+		sleep 0.2
+	done
+	[ "${now:-0}" -ge $((2 * first)) ] && ok "totals $role stats-falling: nor when it dies" ||
+	    not_ok "totals $role stats-falling: nor when it dies" "$((2 * first)) or more" "$now"
+	finish "totals $role stats-falling"
+	row_end
+done
+# Buckets are added up once more on the way to Prometheus.
+row handler 'make the buckets of a histogram overflow' 'the sum ends at its largest number'
+scrape=$(free_port)
+figures_attack handler stats-huge 1 "metrics on 127.0.0.1 port $scrape"
+got=$(curl -s -m 8 "http://127.0.0.1:$scrape/metrics" | python3 -c '
+import sys
+buckets = [int(l.rsplit(" ", 1)[1]) for l in sys.stdin if l.startswith("pontifexd_call_duration_seconds_bucket")]
+print(len(buckets) > 4, buckets == sorted(buckets), buckets[-1] if buckets else None)')
+[ "$got" = "True True $most" ] && ok 'totals handler buckets: each holds those before it' ||
+    not_ok 'totals handler buckets: each holds those before it' "True True $most" "$got"
+finish 'totals handler buckets'
+row_end
+}
+
 # Side by side: each waits more than it works.
-for part in listener handler fetcher; do
+for part in listener handler fetcher figures totals; do
 	(
 		trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null' EXIT
 		rows=$dir/rows.$part
@@ -475,7 +590,7 @@ for part in listener handler fetcher; do
 	parts+=("$!")
 done
 for job in "${parts[@]}"; do wait "$job" || :; done
-for part in listener handler fetcher; do
+for part in listener handler fetcher figures totals; do
 	cat "$dir/out.$part"
 	cat "$dir/rows.$part" >>"$rows"
 	passed=$((passed + $(grep -c '^ok ' "$dir/out.$part")))

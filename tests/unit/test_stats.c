@@ -235,6 +235,59 @@ merging_is_by_each_rows_rule(void **state)
 	buffer_free(&b);
 }
 
+/* One that was asked twice: it may count on, and take nothing back. */
+static void
+a_counter_never_falls(void **state)
+{
+	static const uint64_t hits[][3] = {	/* before, now, kept */
+		{ 5, 7, 7 }, { 7, 5, 7 }, { 7, 7, 7 }, { UINT64_MAX, 0, UINT64_MAX }
+	};
+	struct stat_set before, now;
+	struct buffer b;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(hits) / sizeof(hits[0]); i++) {
+		buffer_init(&b, 1 << 20);
+		put_stat(&b, STAT_CACHE_HITS, hits[i][0]);
+		put_stat_of2(&b, STAT_CALLS, 2, OUTCOME_OK, 9);
+		put_stat_of2(&b, STAT_CALL_TIME, 1, 3, 4);
+		put_stat(&b, STAT_CACHE_BYTES, 100);
+		assert_int_equal(take(&b, ROLE_HANDLER, &before), 0);
+		buffer_clear(&b);
+		put_stat(&b, STAT_CACHE_HITS, hits[i][1]);
+		put_stat_of2(&b, STAT_CALL_TIME, 1, 3, 2);
+		put_stat(&b, STAT_CACHE_BYTES, 10);
+		assert_int_equal(take(&b, ROLE_HANDLER, &now), 0);
+		assert_int_equal(stat_set_keep(&now, &before), 0);
+		assert_true(value(&now, STAT_CACHE_HITS, 0, 0) == hits[i][2]);
+		/* What it says no more it has still counted. */
+		assert_int_equal(value(&now, STAT_CALLS, 2, OUTCOME_OK), 9);
+		assert_int_equal(value(&now, STAT_CALL_TIME, 1, 3), 4);
+		/* A gauge is what it is now. */
+		assert_int_equal(value(&now, STAT_CACHE_BYTES, 0, 0), 10);
+		stat_set_free(&before);
+		stat_set_free(&now);
+		buffer_free(&b);
+	}
+}
+
+static void
+a_sum_ends_at_its_largest_number(void **state)
+{
+	struct stat_times t = { .sum_us = 1 };
+	unsigned int i;
+
+	(void)state;
+	assert_true(stat_sum(UINT64_MAX, 1) == UINT64_MAX);
+	assert_true(stat_sum(UINT64_MAX - 1, 1) == UINT64_MAX);
+	assert_true(stat_sum(3, 4) == 7);
+	for (i = 0; i < STAT_BUCKETS; i++)
+		t.count[i] = UINT64_MAX;
+	assert_true(stat_count(&t) == UINT64_MAX);
+	assert_true(stat_percentile(&t, 500) == stat_bucket_end(0));
+}
+
 static void
 buckets_part_all_times_in_order(void **state)
 {
@@ -412,6 +465,8 @@ main(void)
 		cmocka_unit_test(a_child_speaks_of_its_own_figures_only),
 		cmocka_unit_test(twice_and_torn_is_malformed),
 		cmocka_unit_test(merging_is_by_each_rows_rule),
+		cmocka_unit_test(a_counter_never_falls),
+		cmocka_unit_test(a_sum_ends_at_its_largest_number),
 		cmocka_unit_test(another_configuration_has_other_numbers),
 		cmocka_unit_test(buckets_part_all_times_in_order),
 		cmocka_unit_test(a_percentile_is_a_fourth_too_high_at_most),
