@@ -92,6 +92,7 @@ struct conn {
 	uint64_t	 up_ms;		/* since when it is up */
 	uint32_t	 backoff_ms;
 	int		 failed;	/* the last attempt did */
+	int		 told;		/* … and the log has why, once until it is up */
 	struct pg_statement *statement;	/* by slot */
 	uint32_t	 unwanted;	/* ops that are nobody's */
 	int		 cancelling;	/* a cancel is under way: nothing goes there */
@@ -103,6 +104,7 @@ struct conn {
 	uint64_t	 end_ms;	/* it is renewed then; 0: never */
 	uint32_t	 idle_ms;	/* or when it was not used so long */
 	int		 lost;		/* to be dropped at the turn's end */
+	int		 dismissed;	/* … for no fault of what ran on it */
 	const char	*why;		/* static text; NULL: ask libpq */
 };
 

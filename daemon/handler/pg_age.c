@@ -88,7 +88,7 @@ pg_age_look(struct conn *cn)
 	}
 	next->wanted = 1;
 	next->replaces = cn;
-	next->failed = 0;
+	next->failed = next->told = 0;
 	pg_connect(next);
 }
 

@@ -104,10 +104,11 @@ schedule_connect(struct conn *cn)
 
 /*
  * A call that was on it: reads move on once, a write must not.  Not oftener,
- * for the statement may be what ends the server's process.
+ * for the statement may be what ends the server's process; where the server
+ * said that it was not, as long as there are tries.
  */
 static void
-call_lost(struct source *s, struct call *c)
+call_lost(struct source *s, struct call *c, int dismissed)
 {
 	int late = now_ms() >= c->deadline_ms;
 
@@ -119,10 +120,11 @@ call_lost(struct source *s, struct call *c)
 		return;
 	}
 	if (!c->tool->writes) {
-		if (c->losses++ == 0 && c->tries < TRIES_MAX && !late) {
-			c->alone = 1;
+		c->losses += !dismissed;
+		if (c->losses <= 1 && c->tries < TRIES_MAX && !late) {
+			/* What ended this one may have ended others just now. */
 			c->repeat = 0;
-			pg_run(s, c);
+			pg_later(s, c);
 			return;
 		}
 		c->retry_after = late ? 0 : 1;
@@ -163,6 +165,7 @@ conn_lost(struct conn *cn)
 	struct call *lost[DEPTH_MAX];
 	const char *why = cn->why;
 	char text[WHY_MAX];
+	int dismissed = cn->dismissed;
 	uint32_t n, i;
 
 	if (why == NULL)
@@ -170,10 +173,12 @@ conn_lost(struct conn *cn)
 		    PQerrorMessage(cn->pg);
 	without_location(text, sizeof(text), why);
 	why = text;
-	if (cn->state == CONN_UP || cn->state == CONN_PREPARING)
+	if (cn->state == CONN_UP || cn->state == CONN_PREPARING) {
 		pg_say(cn, "connection lost", why);
-	else if (!cn->failed && !pglogin_refused(why))
+	} else if (!cn->told && !pglogin_refused(why)) {
 		pg_say(cn, "cannot connect", why);
+		cn->told = 1;
+	}
 	cn->failed = cn->state != CONN_UP || now_ms() - cn->up_ms < STEADY_MS;
 	if (cn->failed)
 		pg_survey_down(s, why);
@@ -184,7 +189,7 @@ conn_lost(struct conn *cn)
 		s->refused = 1;
 		pg_dsn_ask(s);
 	}
-	cn->lost = 0;
+	cn->lost = cn->dismissed = 0;
 	cn->why = NULL;
 	drop_events(cn);
 	n = collect_calls(cn, lost);
@@ -198,7 +203,7 @@ conn_lost(struct conn *cn)
 	if (cn->wanted)
 		schedule_connect(cn);
 	for (i = 0; i < n; i++)
-		call_lost(s, lost[i]);
+		call_lost(s, lost[i], dismissed);
 	pg_dispatch(s);
 }
 
@@ -296,7 +301,7 @@ pg_conn_prepared(struct conn *cn)
 	evtimer_del(cn->timer);
 	cn->state = CONN_UP;
 	cn->up_ms = now_ms();
-	cn->failed = 0;
+	cn->failed = cn->told = 0;
 	cn->backoff_ms = 0;
 	cn->source->refused = 0;
 	source_back(cn->source);

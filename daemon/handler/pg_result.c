@@ -40,6 +40,13 @@ ends_connection(const struct conn *cn, const PGresult *res)
 	    (severity != NULL && strcmp(severity, "FATAL") == 0);
 }
 
+/* By somebody's order, or since the process of another connection crashed. */
+static int
+is_dismissal(const char *state)
+{
+	return strcmp(state, "57P01") == 0 || strcmp(state, "57P02") == 0;
+}
+
 /* It was rolled back for another's sake: once more, it may well succeed. */
 static int
 is_transient(const char *state)
@@ -428,6 +435,7 @@ take_result(struct conn *cn, struct op *op, PGresult *res)
 	}
 	op->started = 1;
 	if (status == PGRES_FATAL_ERROR && ends_connection(cn, res)) {
+		cn->dismissed = is_dismissal(state_of(res));
 		pg_give_up(cn, "the server ended it");
 		return 0;
 	}

@@ -7,7 +7,8 @@ usage: load.py PORT KEY TOOL ARGUMENTS CONNECTIONS SECONDS COUNT [STOPFILE]
 
 Ends when SECONDS are over, COUNT requests are sent or STOPFILE exists.
 ARGUMENTS may hold %d, which becomes a running number.  With FRESH in the
-environment each call has a connection of its own.
+environment each call has a connection of its own.  With LOAD_ECHO in it an
+answer whose first row has another number there is `wrong'.
 """
 import collections
 import json
@@ -20,6 +21,7 @@ import time
 port, key, tool, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 connections, seconds, limit = int(sys.argv[5]), float(sys.argv[6]), int(sys.argv[7])
 fresh = "FRESH" in os.environ
+echo = os.environ.get("LOAD_ECHO")
 stopfile = sys.argv[8] if len(sys.argv) > 8 else None
 
 rate = float(os.environ.get("LOAD_RATE", 0))
@@ -80,7 +82,7 @@ def read_answer(sock, buf):
     return status, buf[:length], buf[length:], close
 
 
-def kind(status, body):
+def kind(status, body, number):
     if status != 200:
         return "http_%d" % status
     answer = json.loads(body)
@@ -89,6 +91,8 @@ def kind(status, body):
     result = answer["result"]
     if result.get("isError"):
         return result.get("structuredContent", {}).get("error_code", "is_error")
+    if echo and result["structuredContent"]["rows"][0][echo] != number:
+        return "wrong"
     return "ok"
 
 
@@ -109,7 +113,7 @@ def work():
                 buf = b""
             sock.sendall(request(number))
             status, body, buf, close = read_answer(sock, buf)
-            what = kind(status, body)
+            what = kind(status, body, number)
             if close or fresh:
                 sock.close()
                 sock = None
