@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: ISC
 #
-# Two nodes behind HAProxy, one Redis, one Postgres for data and trail, one key
+# Three nodes behind HAProxy, one Redis, one Postgres for data and trail, one key
 # file: a limit is one limit, a result is asked for once, a revocation is
 # everybody's, each trail is its own.  A node that is killed loses no record, a
-# trail database that is away holds nobody up, and without Redis both serve.
+# trail database that is away holds nobody up, and without Redis all serve.
 
 . "$(dirname "$0")/../lib/harness.sh"
 command -v haproxy >/dev/null || { skip 'several nodes' 'no haproxy here'; done_testing; }
@@ -49,18 +49,19 @@ direct=$(dsn pontifex_audit trail)
 by_way="host=127.0.0.1 port=$way user=pontifex_audit dbname=trail sslmode=disable gssencmode=disable"
 alice=$(key_add -o alice -s shop:test:read)
 six=$(key_add -o six -s shop:test:read -r 6)
+crowd=$(key_add -o crowd -s shop:test:read -r 30)
 four=$(key_add -o four -s shop:test:read -r 4)
 gone=$(key_add -o gone -s shop:test:read)
 node_of a "$direct"
 node_of b "$by_way"
-until_true 10 in_force a || not_ok 'Redis is in force on a' 'two lines' "$(ctl status -v)"
-until_true 10 in_force b || not_ok 'Redis is in force on b' 'two lines' "$(ctl status -v)"
+node_of c "$direct"
+for n in a b c; do until_true 10 in_force $n || not_ok "Redis is in force on $n" 'two lines' "$(ctl status -v)"; done
 front=$(free_port)
 server() { echo "	server $1 127.0.0.1:${node_port[$1]} check inter 200ms fall 2 rise 1"; }
 balance front 'frontend mcp' '	mode http' "	bind 127.0.0.1:$front" '	option forwardfor' '	default_backend nodes' \
     'backend nodes' '	mode http' '	balance roundrobin' '	option httpchk' \
     '	http-check send meth GET uri /health/ready ver HTTP/1.1 hdr Host 127.0.0.1' '	http-check expect status 200' \
-    '	retries 3' '	option redispatch 1' "$(server a)" "$(server b)"
+    '	retries 3' '	option redispatch 1' "$(server a)" "$(server b)" "$(server c)"
 through() { port=$front; call "$@"; }
 served() { through "$alice" plain '{}'; [ "$status" = 200 ]; }
 until_true 20 served || die 'HAProxy leads to the nodes' 200 "$status $body $(cat "$work/front.out")"
@@ -68,7 +69,7 @@ until_true 20 served || die 'HAProxy leads to the nodes' 200 "$status $body $(ca
 trail() { sql trail "$1"; }
 # The rows of a condition, when the journals are drained.
 rows_are() { [ "$(trail "SELECT coalesce(sum(calls), 0) FROM pontifex.audit_calls WHERE $2")" = "$1" ]; }
-both_served() { # OWNER: calls that each node had
+each_served() { # OWNER: calls that each node had
 	trail "SELECT string_agg(node || ':' || n, ' ' ORDER BY node) FROM
 	    (SELECT node, sum(calls) AS n FROM pontifex.audit_calls WHERE owner_id = '$1' GROUP BY node) AS x"
 }
@@ -76,17 +77,39 @@ both_served() { # OWNER: calls that each node had
 # ---- what is shared --------------------------------------------------------
 
 got=$(for _ in $(seq 12); do through "$six" plain '{}'; echo "$status"; done | sort | uniq -c | awk '{ printf "%s:%s ", $2, $1 }')
-like 'a limit of six is six over both nodes, not twelve' '^200:[67] 429:[56] $' "$got"
-until_true 20 rows_are 12 "owner_id = 'six'" || not_ok 'each of them is in the trail' 12 "$(both_served six)"
-is 'and both nodes had their part' 'a:6 b:6' "$(both_served six)"
+like 'a limit of six is six over three nodes, not eighteen' '^200:[67] 429:[56] $' "$got"
+until_true 20 rows_are 12 "owner_id = 'six'" || not_ok 'each of them is in the trail' 12 "$(each_served six)"
+is 'and each node had its part' 'a:4 b:4 c:4' "$(each_served six)"
+# At once, from many connections: what Redis has let through is counted, not who was first.
+before=$(date +%s%N)
+for _ in $(seq 90); do
+	echo "url = \"http://127.0.0.1:$front/mcp\""
+	echo "header = \"Authorization: Bearer $crowd\""
+	echo 'header = "Content-Type: application/json"'
+	echo 'data = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"plain\",\"arguments\":{}}}"'
+	echo 'output = "/dev/null"'
+	echo 'write-out = "%{http_code}\n"'
+	echo next
+done | sed '$d' >"$work/crowd.curl"
+curl -s --no-progress-meter -m 30 --parallel --parallel-max 30 -K "$work/crowd.curl" >"$work/crowd"
+more=$((($(date +%s%N) - before) / 2000000000 + 1))	# of 30 in a minute, one comes back in two seconds
+served=$(grep -c '^200$' "$work/crowd")
+number 'ninety at once over three nodes: thirty are let through' "$served" -ge 30
+number 'and no more than the seconds that it took gave back' "$served" -le $((30 + more))
+is 'the others are told to wait' 90 $((served + $(grep -c '^429$' "$work/crowd")))
+until_true 20 rows_are 90 "owner_id = 'crowd'"
+is 'the trail has as many that were let through' "$served" \
+    "$(trail "SELECT sum(calls) FROM pontifex.audit_calls WHERE owner_id = 'crowd' AND outcome = 'ok'")"
+is 'on three nodes' 3 "$(trail "SELECT count(DISTINCT node) FROM pontifex.audit_calls WHERE owner_id = 'crowd' AND outcome = 'ok'")"
 
 asked() { grep -ac 'AS secret' "$pg_dir/log"; }
 before=$(asked)
 first=$(at a "$alice" own '{"n":42}')
 is 'what node a asked for node b has' "$first" "$(at b "$alice" own '{"n":42}')"
+is 'and node c' "$first" "$(at c "$alice" own '{"n":42}')"
 is 'the source was asked once' $((before + 1)) "$(asked)"
-until_true 20 rows_are 2 "tool_name = 'own'"
-is 'and the trail says which was which' 'a:false b:true' \
+until_true 20 rows_are 3 "tool_name = 'own'"
+is 'and the trail says which was which' 'a:false b:true c:true' \
     "$(trail "SELECT string_agg(node || ':' || cache_hit::text, ' ' ORDER BY node) FROM pontifex.audit_calls WHERE tool_name = 'own'")"
 
 port=$front
@@ -97,7 +120,8 @@ begun=$(date +%s%N)
 refused_by() { port=${node_port[$1]}; call "$gone" plain '{}'; [ "$status" = 401 ]; }
 succeeds 'the revocation in the shared file is in force on a' until_true 10 refused_by a
 succeeds 'and on b' until_true 10 refused_by b
-note "in force on both after $((($(date +%s%N) - begun) / 1000000)) ms"
+succeeds 'and on c' until_true 10 refused_by c
+note "in force on all after $((($(date +%s%N) - begun) / 1000000)) ms"
 
 # ---- each trail is its own -------------------------------------------------
 
@@ -105,12 +129,13 @@ verify_trail() { "$build/pontifexctl" audit verify -J -p "$(dsn reader trail)" "
 drained() { # NODE: all of its journal is in the table
 	[ "$(on "$1"; journal | wc -l)" = "$(trail "SELECT count(*) FROM pontifex.audit WHERE node = '$1'")" ]
 }
-until_true 20 drained a || not_ok 'the journal of a is drained' 'as many rows' "$(trail 'SELECT node, count(*) FROM pontifex.audit GROUP BY 1')"
-until_true 20 drained b || not_ok 'the journal of b is drained' 'as many rows' "$(trail 'SELECT node, count(*) FROM pontifex.audit GROUP BY 1')"
-is 'the table holds two chains, both good' 'true ["a","b"] [null,null]' \
+for n in a b c; do
+	until_true 20 drained $n || not_ok "the journal of $n is drained" 'as many rows' "$(trail 'SELECT node, count(*) FROM pontifex.audit GROUP BY 1')"
+done
+is 'the table holds three chains, all good' 'true ["a","b","c"] [null,null,null]' \
     "$(verify_trail | jq -r '"\(.ok) \([.nodes[].node] | tostring) \([.nodes[].failure] | tostring)"')"
 is 'one can be verified by itself' 'true ["b"]' "$(verify_trail -N b | jq -r '"\(.ok) \([.nodes[].node] | tostring)"')"
-for n in a b; do
+for n in a b c; do
 	is "the journal of $n is a chain of its own" "true [\"$n\"]" \
 	    "$("$build/pontifexctl" audit verify -J -j "$work/$n/audit" | jq -r '"\(.ok) \([.nodes[].node] | tostring)"')"
 done
@@ -126,10 +151,10 @@ on a
 kill -KILL "$daemon" $(child_pids)
 wait "$daemon" 2>/dev/null
 daemon=
-count_b() { on b; journal | wc -l; }
-was=$(count_b)
-more_on_b() { [ "$(count_b)" -gt $((was + 300)) ]; }
-succeeds 'one node killed: the other serves on' until_true 30 more_on_b
+count_of() { on "$1"; journal | wc -l; }
+was_b=$(count_of b) was_c=$(count_of c)
+more_on_both() { [ "$(count_of b)" -gt $((was_b + 150)) ] && [ "$(count_of c)" -gt $((was_c + 150)) ]; }
+succeeds 'one node killed: the other two serve on' until_true 30 more_on_both
 touch "$work/stop"
 wait "$load"
 note "$(cat "$work/load")"
@@ -142,6 +167,7 @@ dir=$work/a conf=$work/a/pontifex.conf port=${node_port[a]}
 node_up a
 until_true 20 drained a || not_ok 'what the dead node had recorded is drained when it is back' 'as many rows' "$(trail 'SELECT node, count(*) FROM pontifex.audit GROUP BY 1')"
 until_true 20 drained b
+until_true 20 drained c
 trail "SELECT tool_params->>'n' FROM pontifex.audit_calls WHERE tool_name = 'own' AND outcome = 'ok' AND owner_id = 'alice'
     AND (tool_params->>'n')::int <> 42" | sort >"$work/recorded"
 grep -vx 42 "$work/well" | sort >"$work/answered"
@@ -161,7 +187,9 @@ for n in $(seq 20); do call "$alice" plain '{}'; echo "$status"; done | sort | u
 is 'the trail'\''s database away: the node serves on' '20 200' "$(cat "$work/away")"
 is 'and is ready, while its journal has room' 200 "$(ready b)"
 isnt 'its records wait in its journal' "$(on b; journal | wc -l)" "$(trail "SELECT count(*) FROM pontifex.audit WHERE node = 'b'")"
-is 'the other node drains as before' 0 "$(port=${node_port[a]}; call "$alice" plain '{}'; until_true 20 drained a; echo $?)"
+for n in a c; do
+	is "node $n drains as before" 0 "$(port=${node_port[$n]}; call "$alice" plain '{}'; until_true 20 drained $n; echo $?)"
+done
 way_open
 succeeds 'when it is back they follow' until_true 30 drained b
 is 'and the chain is whole' true "$(verify_trail -N b | jq .ok)"
@@ -169,19 +197,18 @@ is 'and the chain is whole' true "$(verify_trail -N b | jq .ok)"
 # ---- Redis is gone ---------------------------------------------------------
 
 redis_stop
-until_true 20 away a
-until_true 20 away b
-got=$(for n in a b; do ask_many "$n" 6 "$four" plain '{}'; echo; done | tr '\n' ';')
-like 'without Redis both serve, each by its own limit' '^200:4 429:2;200:4 429:2;$' "$got"
-is 'and are ready' '200 200' "$(ready a) $(ready b)"
+for n in a b c; do until_true 20 away $n; done
+got=$(for n in a b c; do ask_many "$n" 6 "$four" plain '{}'; echo; done | tr '\n' ';')
+like 'without Redis all serve, each by its own limit' '^200:4 429:2;200:4 429:2;200:4 429:2;$' "$got"
+is 'and are ready' '200 200 200' "$(ready a) $(ready b) $(ready c)"
 isnt 'a result is asked for by each' "$(at a "$alice" common '{"n":900}')" "$(at b "$alice" common '{"n":900}')"
 redis_start
 succeeds 'Redis is back: in force on a' until_true 30 in_force a
 succeeds 'and on b' until_true 30 in_force b
+succeeds 'and on c' until_true 30 in_force c
 first=$(at a "$alice" common '{"n":901}')
-is 'and results are shared again' "$first" "$(at b "$alice" common '{"n":901}')"
+is 'and results are shared again' "$first" "$(at c "$alice" common '{"n":901}')"
 
-node_down b
-node_down a
-is 'all in all: two chains, none broken' 'true 2' "$(verify_trail | jq -r '"\(.ok) \(.nodes | length)"')"
+for n in c b a; do node_down $n; done
+is 'all in all: three chains, none broken' 'true 3' "$(verify_trail | jq -r '"\(.ok) \(.nodes | length)"')"
 done_testing
