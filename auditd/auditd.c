@@ -172,7 +172,7 @@ on_gap(const char *detail)
 	join_event("sink_gap", detail);
 }
 
-/* Many large statements make more than one group. */
+/* At start, with nobody's report: many large statements make several groups. */
 static void
 on_tool(const char *name, const char *detail)
 {
@@ -300,6 +300,17 @@ new_dsn(const struct frame *f)
 	    drain_renew(m.dsn);
 }
 
+static int tools_lost;		/* a group with some of them was not written */
+
+/* As on_tool(), where others' reports may be in the group: they are settled. */
+static void
+on_new_tool(const char *name, const char *detail)
+{
+	group_room();
+	tools_lost |= journal_failed(journal);
+	join_event(name, detail);
+}
+
 /* Another configuration is in force: what is new in it is told. */
 static int
 new_catalogue(const struct frame *f)
@@ -311,13 +322,14 @@ new_catalogue(const struct frame *f)
 		return -1;
 	if ((c = catalogue_newest()) == NULL)
 		return 0;
+	tools_lost = 0;
 	if (toolnote_tell(journal_dir(journal), c->tools, c->ntools,
-	    on_tool) == 0)
+	    on_new_tool) == 0)
 		return 0;
 	before = journal_seq(journal);
 	group_commit();
 	/* Else they are told again by the next. */
-	if (journal_seq(journal) > before)
+	if (journal_seq(journal) > before && !tools_lost)
 		toolnote_done(journal_dir(journal), c->tools, c->ntools);
 	return 0;
 }
