@@ -188,25 +188,6 @@ detach(void)
 		fatal_errno("daemon");
 }
 
-/*
- * A reload, and whoever takes over, find it from another folder, too.  Whether
- * the path had to be made another.
- */
-static int
-keep_path(void)
-{
-	char cwd[PATH_MAX], *path;
-
-	if (parent.config->path[0] == '/')
-		return 0;
-	if (getcwd(cwd, sizeof(cwd)) == NULL ||
-	    asprintf(&path, "%s/%s", cwd, parent.config->path) == -1)
-		fatal_errno("%s", parent.config->path);
-	free(parent.config->path);
-	parent.config->path = path;
-	return 1;
-}
-
 /* `sandbox require': a kernel that lacks a part of it is none to start on. */
 int
 sandbox_suffices(const struct config *c)
@@ -272,7 +253,7 @@ main(int argc, char **argv)
 	crypt_init();
 	if (check > 1)
 		return probe_run();
-	bequeath_prepare(argc, argv, keep_path());
+	bequeath_prepare(argc, argv, path[0] != '/');
 	if (!successor_may_follow(parent.config) ||
 	    !sandbox_suffices(parent.config) || users_resolve() == -1 ||
 	    folders_prepare() == -1 || doors_prepare(parent.config) == -1 || metrics_bind() == -1)

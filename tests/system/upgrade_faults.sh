@@ -219,5 +219,33 @@ sed -i '/^control socket/a prefork listeners 4 handlers 2' "$conf"
 upgrade
 is 'what is good comes into force' "0 4 200 1001" "$upgrade_status $(child_pids listener | wc -l) $(answers)"
 is 'all of them listen' 4 "$(ss -Hltn "sport = :$port" | wc -l)"
+
+# ---- started in other ways: in the background, by relative paths, with a macro, as nobody
+
+daemon_stop
+shop "$work/plain"
+key=$(key_add -o alice -s shop:order:read)
+sed -i 's/^namespace .*/namespace $name/' "$conf"
+plainly() { "$@"; }
+if [ "$(id -u)" -eq 0 ]; then
+	plainly() { setpriv --reuid nobody --regid nogroup --clear-groups "$@"; }
+	chown -R nobody:nogroup "$dir"
+fi
+(cd "$dir" && plainly ../opt/pontifexd -D name=plain -f pontifex.conf </dev/null >"$work/plain.out" 2>&1)
+is 'in the background, it starts' 0 "$?"
+until_true 20 daemon_ready
+daemon=
+now_serves || die 'it says which process it is' a-pid "$(cat "$work/plain.out")"
+is 'as whom it was started' "$(plainly id -u)" "$(stat -c %u "/proc/$daemon")"
+for _ in 1 2; do
+	upgrade
+	is "an upgrade" "0 200 1001 " "$upgrade_status $(answers) $([ "$upgrade_status" = 0 ] || echo "$upgrade_said; $(cat "$work/plain.out")")"
+	isnt 'by another process' "$before" "$daemon"
+	until_true 20 process_gone "$before"
+	is 'with the same words' "$work/plain/../opt/pontifexd -D name=plain -f pontifex.conf -f $dir/pontifex.conf " "$(tr '\0' ' ' <"/proc/$daemon/cmdline")"
+done
+is 'and the macro' '"plain"' "$(until_true 10 journal_has '.kind == "call"'; journal | jq -c 'select(.kind == "call") | .namespace' | sort -u)"
+daemon_stop
+is 'it ends with what it made' '' "$(ls "$dir/run")"
 sanitizer_silent
 done_testing
