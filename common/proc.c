@@ -122,7 +122,7 @@ take_orders(enum role role)
 	log_init(role_name(role), start.foreground, start.verbose);
 	/* The executables were replaced: what we would say is another language. */
 	if (!slice_is(start.version, program_version))
-		fatal("is of version %s, the daemon of %.*s: restart the daemon",
+		fatal("is of version %s, the daemon of %.*s: upgrade or restart it",
 		    program_version, (int)start.version.len, start.version.ptr);
 	die_with_parent();
 	crypt_init();

@@ -25,9 +25,8 @@ static _Atomic uint64_t *counters;
 int
 generations_open(void)
 {
-	void *map;
-
 	struct stat st;
+	void *map;
 
 	/* Those of the daemon before, where its handlers count as ours do. */
 	page = successor_take("generations", NULL);

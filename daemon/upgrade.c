@@ -594,7 +594,7 @@ upgrade_is_under_way(void)
 int
 upgrade_defers_stop(void)
 {
-	if (step <= STEP_PLACE || (step >= STEP_SETTLING && step <= STEP_GONE))
+	if (step <= STEP_RESTING || (step >= STEP_SETTLING && step <= STEP_GONE))
 		return 0;
 	/* Ours may never start again: who asks twice does not wait for it. */
 	if (step == STEP_BACK && (stop_wanted ||

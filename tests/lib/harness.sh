@@ -270,6 +270,27 @@ error_code() {
 	jqb 'if has("error_code") then .error_code else .result.structuredContent.error_code // "none" end'
 }
 
+# load_begin: calls over connections that are kept and over fresh ones, until
+# load_end, which says whether any was refused or lost.
+load_begin() {
+	rm -f "$work/stop"
+	python3 "$lib/load.py" "$port" "$key" order_lookup '{"order_id":1001}' 4 60 1000000 "$work/stop" >"$work/kept.json" &
+	load_kept=$!
+	FRESH=1 python3 "$lib/load.py" "$port" "$key" order_lookup '{"order_id":1001}' 4 60 1000000 "$work/stop" >"$work/fresh.json" &
+	load_fresh=$!
+}
+load_end() {
+	local how
+	touch "$work/stop"
+	wait "$load_kept" "$load_fresh"
+	note "kept alive: $(cat "$work/kept.json")"
+	note "one call a connection: $(cat "$work/fresh.json")"
+	for how in kept fresh; do
+		is "no call is refused or lost: $how" '["ok"] 0' "$(jq -c '.kinds | keys' "$work/$how.json") $(jq .unanswered "$work/$how.json")"
+		number "and there were some: $how" "$(jq .sent "$work/$how.json")" -gt 50
+	done
+}
+
 # ---- Postgres --------------------------------------------------------------
 
 as_postgres() {
