@@ -43,6 +43,9 @@ now_serves() { # after an upgrade: $daemon is the one that serves
 }
 upgrade() { upgrade_said=$(ctl upgrade 2>&1); upgrade_status=$?; before=$daemon; now_serves; }
 
+# An upgrade in the background; its words are in $work/said.
+in_back() { "$pontifexctl" -s "$dir/run/control.sock" upgrade >"$work/said" 2>&1 & asker=$!; }
+
 programs=$build
 pontifexctl=$programs/pontifexctl
 ctl() { "$pontifexctl" -s "$dir/run/control.sock" "$@"; }
@@ -66,16 +69,46 @@ is_stuck() { # the new daemon waits for the one that is
 printf '#!/bin/sh\nexit 1\n' >"$work/false"
 chmod 755 "$work/false"
 install_from "$programs"
-# A tool that takes its time; added to $conf.
-add_count() {
+# A tool that takes until it is let go, without work for a processor: it waits
+# for an advisory lock of a Postgres, by its number.  Added to $conf.
+add_wait() {
+	[ -n "$pg_dir" ] || postgres_start || die 'a private Postgres starts' running "$(tail -n 5 "$work/initdb.log" 2>&1)"
+	WAIT_DSN=$(dsn postgres postgres)
+	export WAIT_DSN
 	cat >>"$conf" <<'EOT'
-tool count {
-	description "Counts as far as it is told."
+source waits postgres {
+	dsn from env "WAIT_DSN"
+	connections 2
+}
+tool wait {
+	description "Waits."
 	scope "shop:order:read"
-	source shop
+	source waits
 	timeout 30s
-	param n integer required { maximum 1000000000 }
-	sql "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < :n) SELECT count(*) AS n FROM c"
+	param n integer required { maximum 100 }
+	sql "SELECT :n + length(pg_advisory_xact_lock(:n)::text) AS n"
 }
 EOT
+}
+locks() { sql postgres "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted = $2"; } # NUMBER GRANTED
+declare -A slow_pid=()
+# slow NAME NUMBER: a call in the background that goes on until slow_end.
+slow() {
+	(sql postgres "SELECT pg_advisory_lock($2), pg_sleep(600)" >/dev/null 2>&1) &
+	until_true 20 eval '[ "$(locks '"$2"' true)" = 1 ]'
+	# What it hears goes to a folder of its own.
+	(
+		out=$work/slow.$1
+		work=$work/of.$1
+		call_timeout=40
+		mkdir -p "$work"
+		call "$key" wait "{\"n\":$2}"
+		echo "$status $(jqb '.result.structuredContent.rows[0].n')" >"$out"
+	) &
+	slow_pid[$1]=$!
+	until_true 20 eval '[ "$(locks '"$2"' false)" = 1 ]' || not_ok "the call $1 is in flight" waiting "$(tail -n 3 "$daemon_log")"
+}
+slow_end() { # NAME NUMBER
+	sql postgres "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $2 AND granted" >/dev/null
+	wait "${slow_pid[$1]}"
 }

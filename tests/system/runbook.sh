@@ -5,6 +5,7 @@
 # and print what it says; so is the reload of docs/deploy.md.  The commands are
 # those of an installed daemon: wrappers lead them to the one of this test.
 # And each line that status can print as `!!' is on the page.
+# runs once: what it runs is run with the sanitizers by the tests of each part
 
 . "$(dirname "$0")/../lib/harness.sh"
 

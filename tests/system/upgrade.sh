@@ -10,7 +10,7 @@
 . "$(dirname "$0")/../lib/upgrade.sh"
 
 shop "$work/shop"
-add_count
+add_wait
 key=$(key_add -o alice -s shop:order:read -r 10000000)
 sed -i '/^control socket/a metrics on "run/metrics.sock"' "$conf"
 good=$(cat "$conf")
@@ -23,6 +23,7 @@ like 'and another its other ones' "^version $version messages $others\$" "$("$wo
 
 pids() { child_pids "$@" | sort -n | tr '\n' ' '; }
 events() { journal | jq -c 'select(.event == "upgrade") | .detail'; }
+child_pids_of() { ps -o pid= --ppid "${1:-0}" 2>/dev/null; }
 answers() { call "$key" order_lookup '{"order_id":1001}'; echo "$status $(jqb '.result.structuredContent.rows[0].id')"; }
 
 opt_start || die 'the daemon starts'
@@ -67,49 +68,54 @@ like 'the trail has both versions' "\"signal\":[0-9]+,\"from\":\"$version\",\"to
 
 # ---- calls in flight
 
-slow() { # NAME N: in the background
-	(call "$key" count "{\"n\":$2}"; echo "$status $(jqb '.result.structuredContent.rows[0].n')" >"$work/slow.$1") &
-	slow_pid=$!
-	until_true 20 eval "[ \"\$(awk '{ s += \$14 } END { print s }' $(printf '/proc/%s/stat ' $(child_pids handler)))\" -gt $(($(awk '{ s += $14 } END { print s }' $(printf '/proc/%s/stat ' $(child_pids handler))) + 10)) ]"
-}
-slow same 12000000
+slow same 1
 old=$daemon
 upgrade
 is 'an upgrade during a call' 0 "$upgrade_status"
 is 'does not wait for it' 1 "$([ -e "$work/slow.same" ] || echo 1)"
 is 'others are answered by the new processes' '200 1001' "$(answers)"
 is 'the one before stays until then' 1 "$(process_gone "$old" || echo 1)"
-wait "$slow_pid"
-is 'and what was in flight is answered' '200 12000000' "$(cat "$work/slow.same")"
-is 'and recorded' 1 "$(until_true 10 journal_has '.tool_name == "count" and .outcome == "ok"'; journal_count '.tool_name == "count" and .kind == "call" and .outcome == "ok"')"
+slow_end same 1
+is 'and what was in flight is answered' '200 1' "$(cat "$work/slow.same")"
+is 'and recorded' 1 "$(until_true 10 journal_has '.tool_name == "wait" and .outcome == "ok"'; journal_count '.tool_name == "wait" and .kind == "call" and .outcome == "ok"')"
 until_true 20 process_gone "$old"
 
 # ---- one behind the other
 
-slow chain 12000000
+slow chain 2
 first=$daemon
 upgrade
 is 'an upgrade during a call, again' 0 "$upgrade_status"
-upgrade
-is 'and another, while the first daemon finishes' "0 200 1001" "$upgrade_status $(answers)"
-is 'which waits for that' 1 "$(process_gone "$first" && echo 1)"
-wait "$slow_pid"
-is 'what was in flight is answered' '200 12000000' "$(cat "$work/slow.chain")"
+in_back
+until_true 20 eval '[ "$(child_pids_of "$(successor | grep -vx "$first")" | wc -l)" = 4 ]'
+is 'and another, while the first daemon finishes, waits for that' '1 1' "$(process_gone "$first" || echo 1) $(process_gone "$asker" || echo 1)"
+is 'and the one between serves' '200 1001' "$(answers)"
+slow_end chain 2
+is 'what was in flight is answered' '200 2' "$(cat "$work/slow.chain")"
+wait "$asker"
+is 'then it comes' 0 "$?"
+before=$daemon
+now_serves
+is 'and serves' '200 1001' "$(answers)"
 until_true 20 process_gone "$before"
 
 # ---- children that speak another language
 
 install_from "$work/others"
-slow others 12000000
-old=$daemon
-upgrade
-is 'an upgrade to other messages' 0 "$upgrade_status"
-like 'is told in the log' 'has other messages' "$(cat "$daemon_log")"
-wait "$slow_pid"
-is 'what was in flight is answered' '200 12000000' "$(cat "$work/slow.others")"
+: >"$daemon_log"
+slow others 3
+before=$daemon
+in_back
+until_true 20 grep -q 'has other messages' "$daemon_log"
+is 'an upgrade to other messages waits for what is in flight' 1 "$(process_gone "$asker" || echo 1)"
+slow_end others 3
+is 'which is answered' '200 3' "$(cat "$work/slow.others")"
+wait "$asker"
+is 'and then it comes' 0 "$?"
+now_serves
 is 'and the new one answers' '200 1001' "$(answers)"
-until_true 20 process_gone "$old"
-is 'the one before ends' 1 "$(process_gone "$old" && echo 1)"
+until_true 20 process_gone "$before"
+is 'the one before ends' 1 "$(process_gone "$before" && echo 1)"
 
 # ---- what fails changes nothing
 
@@ -198,15 +204,17 @@ killed_at 'when it has the journal' auditd
 install_from "$work/others"
 killed_at 'when it has the journal and all children here have ended' auditd
 install_from "$work/others"
-slow rest 12000000
-"$pontifexctl" -s "$dir/run/control.sock" upgrade >"$work/killed" 2>&1 &
-waiter=$!
+slow rest 4
 : >"$daemon_log"
+in_back
 until_true 20 grep -q 'has other messages' "$daemon_log"
 install_from "$programs"
 kill -9 "$(successor)"
-wait "$waiter" "$slow_pid"
-is 'killed when all that is in flight here has to finish: that is answered' '200 12000000' "$(cat "$work/slow.rest")"
+until_true 20 eval '[ -z "$(successor)" ]'
+slow_end rest 4
+wait "$asker"
+is 'killed when all that is in flight here has to finish: refused' 1 "$?"
+is 'and that is answered' '200 4' "$(cat "$work/slow.rest")"
 until_true 20 daemon_ready
 is 'and the same daemon serves' "$daemon 200 1001" "$(serving | cut -d' ' -f2) $(answers)"
 until_true 20 eval '[ "$(child_pids | wc -l)" = 5 ]'
@@ -237,34 +245,35 @@ is 'and says of every call how it ended' 0 "$(journal_count '.kind == "call" and
 
 # ---- told to end meanwhile
 
-slow end 12000000
+slow end 5
 upgrade
 is 'an upgrade during a call' 0 "$upgrade_status"
 kill -TERM "$daemon"
+until_true 20 eval '[ -z "$(child_pids listener)" ]'
+is 'told to end, the new one waits for the one before' '1 1' "$(process_gone "$before" || echo 1) $(process_gone "$daemon" || echo 1)"
+slow_end end 5
 until_true 30 process_gone "$before"
 until_true 30 process_gone "$daemon"
-is 'told to end, both do' '1 1' "$(process_gone "$before" && echo 1) $(process_gone "$daemon" && echo 1)"
-wait "$slow_pid"
-is 'when the call is answered' '200 12000000' "$(cat "$work/slow.end")"
+is 'both end' '1 1' "$(process_gone "$before" && echo 1) $(process_gone "$daemon" && echo 1)"
+is 'when the call is answered' '200 5' "$(cat "$work/slow.end")"
 is 'its sockets are gone' '' "$(ls "$dir/run")"
 daemon=
 like 'and the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
 opt_start || die 'the daemon starts again'
 install_from "$work/others"
 : >"$daemon_log"
-slow defer 12000000
-ctl upgrade >"$work/deferred" 2>&1 &
-waiter=$!
+slow defer 6
+in_back
 until_true 20 grep -q 'has other messages' "$daemon_log"
-before=$daemon
 kill -TERM "$daemon"
-wait "$slow_pid"
-is 'a stop while all that is in flight has to finish: that is answered' '200 12000000' "$(cat "$work/slow.defer")"
+until_true 10 grep -q 'SIGTERM: stopping' "$daemon_log"
+slow_end defer 6
+is 'a stop while all that is in flight has to finish: that is answered' '200 6' "$(cat "$work/slow.defer")"
 new=$(successor)
 daemon_wait 25
 until_true 10 process_gone "${new:-0}"
 is 'and nobody is left' '' "$(pgrep -f "^$opt/pontifexd ")"
-wait "$waiter"
+wait "$asker"
 like 'the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
 
 # ---- the one before is killed

@@ -11,7 +11,6 @@
 
 next_version "$work/others" "$messages" "$others"
 answers() { call "$key" order_lookup '{"order_id":1001}'; echo "$status $(jqb '.result.structuredContent.rows[0].id')"; }
-in_back() { "$pontifexctl" -s "$dir/run/control.sock" upgrade >"$work/said" 2>&1 & asker=$!; }
 until_stuck() { # ROLE: an upgrade is asked for whose ROLE does not start
 	put "$work/stuck" "$opt/libexec/$1"
 	in_back
@@ -22,20 +21,11 @@ one_family() { [ "$(child_pids auditd | wc -l)" = 1 ] && [ -z "$(successor)" ] &
 begin() { # NAME [AUDIT-LINE]: a shop and its daemon
 	shop "$work/$1"
 	[ -z "${2:-}" ] || sed -i "s/^\tjournal .*/&\n\t$2/" "$conf"
-	add_count
+	add_wait
 	key=$(key_add -o alice -s shop:order:read,shop:order:write -r 10000000)
 	good=$(cat "$conf")
 	opt_start || die "$1: the daemon starts"
 }
-handler_ticks() { awk '{ s += $14 } END { print s }' $(printf '/proc/%s/stat ' $(child_pids handler)); }
-slow() { # NAME N: in the background, until a handler is at it
-	local ticks
-	ticks=$(handler_ticks)
-	(call "$key" count "{\"n\":$2}"; echo "$status $(jqb '.result.structuredContent.rows[0].n')" >"$work/slow.$1") &
-	slow_pid=$!
-	until_true 20 eval '[ "$(handler_ticks)" -gt $(('"$ticks"' + 10)) ]'
-}
-
 # ---- a journal that cannot be written
 
 for mode in refuse continue; do
@@ -132,12 +122,13 @@ is 'and the sockets' '' "$(ls "$dir/run")"
 # ---- the new auditd dies before the doors are open
 
 begin between
-slow first 6000000
+slow first 1
 upgrade
 is 'a first upgrade, and its old daemon finishes' 0 "$upgrade_status"
 oldest=$before
-slow second 14000000
+slow second 2
 in_back
+slow_end first 1
 of_new() { ps -o pid=,comm= --ppid "$new" | awk -v role="$1" '$2 == role { print $1 }'; }
 until_true 20 eval 'new=$(successor | grep -vx "$oldest"); [ -n "$new" ] && [ -n "$(of_new listener)" ] && [ -n "$(of_new handler)" ]'
 new=$(successor | grep -vx "$oldest")
@@ -160,11 +151,11 @@ is 'an auditd that dies before the doors are open is replaced' 0 "$?"
 before=$daemon
 now_serves
 is 'by the new daemon, which serves' "$new 200 1001" "$daemon $(answers)"
-wait "$slow_pid"
-is 'the call in flight of the old one is answered' '200 14000000' "$(cat "$work/slow.second")"
+slow_end second 2
+is 'the call in flight of the old one is answered' '200 2' "$(cat "$work/slow.second")"
 until_true 20 process_gone "$before"
 install_from "$programs"
-is 'and both are recorded' 2 "$(until_true 10 eval '[ "$(journal_count ".tool_name == \"count\" and .outcome == \"ok\"")" = 2 ]'; journal_count '.tool_name == "count" and .outcome == "ok"')"
+is 'and both are recorded' 2 "$(until_true 10 eval '[ "$(journal_count ".tool_name == \"wait\" and .outcome == \"ok\"")" = 2 ]'; journal_count '.tool_name == "wait" and .outcome == "ok"')"
 like 'the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
 
 # ---- a fetcher that does not start in time
@@ -188,14 +179,14 @@ upgrade
 is 'another listen line: an upgrade' 0 "$upgrade_status"
 is 'has it' 200 "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$second/health/live")"
 until_true 20 process_gone "$before"
-slow door 8000000
+slow door 3
 sed -i "/^listen on 127.0.0.1 port $second/d" "$conf"
 upgrade
 is 'without it again' 0 "$upgrade_status"
 curl -s -m 3 -o /dev/null "http://127.0.0.1:$second/health/live"
 is 'nobody is kept waiting there while the old daemon finishes: refused' '7 1' "$? $(process_gone "$before" || echo 1)"
-wait "$slow_pid"
-is 'and its call is answered' '200 8000000' "$(cat "$work/slow.door")"
+slow_end door 3
+is 'and its call is answered' '200 3' "$(cat "$work/slow.door")"
 until_true 20 process_gone "$before"
 
 # More listeners, and then it is refused: nothing was given to those.
