@@ -28,6 +28,9 @@ enum stat_id {
 	STAT_RELOAD_OK,
 	STAT_RELOAD_TIME,
 	STAT_RELOAD_REFUSED,
+	STAT_UPGRADE_OK,
+	STAT_UPGRADE_TIME,
+	STAT_UPGRADE_REFUSED,
 	STAT_START_TIME,
 	STAT_PROCESS_UP,
 	STAT_PROCESS_ANSWERS,
@@ -127,7 +130,7 @@ enum stat_label {
 	LABEL_VERSION,		/* one: this program's */
 	LABEL_DIGEST,		/* one: the configuration's */
 	LABEL_PATH,		/* one: the configuration's */
-	LABEL_WHY,		/* one: why a reload was refused; not for all */
+	LABEL_WHY,		/* why a reload, an upgrade was refused; not for all */
 	LABEL_KIND_MAX
 };
 

@@ -48,6 +48,8 @@ static const struct rule {
 	    "it may not: one of them is not honest" },
 	{ STAT_RELOAD_OK, IS, 0, 1, "the last reload was refused: the file on "
 	    "disk is not what is in force" },
+	{ STAT_UPGRADE_OK, IS, 0, 1, "the last upgrade was refused: what is "
+	    "installed may not be what runs" },
 	{ STAT_SOURCE_BREAKER, IS, 2, 1, "is not asked for now: it failed "
 	    "several times in a row" },
 	{ STAT_SOURCE_BREAKER, IS, 1, 1, "failed, and is being tried again" },

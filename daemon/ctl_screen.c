@@ -360,26 +360,39 @@ print_keys(const struct figures *f, uint64_t now)
 	printf("\n");
 }
 
+static void
+print_refused(const struct figures *f, uint64_t now, const char *what,
+    enum stat_id tried, enum stat_id refused)
+{
+	const struct series *why = figures_next(f, refused, NULL);
+	uint64_t at = figures_value(f, tried, 0);
+	char span[32], reason[512];
+
+	printf("; %s %s ago was REFUSED: %s", what, span_text(now > at ?
+	    now - at : 0, span, sizeof(span)), why == NULL ?
+	    "root is told why" : log_safe(reason, sizeof(reason),
+	    why->label[0]));
+}
+
 /* What is in force, and whether a later one should be. */
 static void
 print_config(const struct figures *f, uint64_t now)
 {
-	const struct series *why = figures_next(f, STAT_RELOAD_REFUSED, NULL);
 	uint64_t loaded = figures_value(f, STAT_CONFIG_LOADED, now);
-	uint64_t tried = figures_value(f, STAT_RELOAD_TIME, 0);
-	char span[32], reason[512];
+	char span[32];
 
 	printf("config    loaded %s ago", span_text(now > loaded ? now - loaded :
 	    0, span, sizeof(span)));
-	if (tried == 0)
+	if (figures_value(f, STAT_RELOAD_TIME, 0) == 0)
 		printf(", no reload since the start");
 	else if (figures_value(f, STAT_RELOAD_OK, 1) != 0)
 		printf(" by a reload");
 	else
-		printf("; a reload %s ago was REFUSED: %s", span_text(now > tried ?
-		    now - tried : 0, span, sizeof(span)), why == NULL ?
-		    "root is told why" : log_safe(reason, sizeof(reason),
-		    why->label[0]));
+		print_refused(f, now, "a reload", STAT_RELOAD_TIME,
+		    STAT_RELOAD_REFUSED);
+	if (figures_value(f, STAT_UPGRADE_OK, 1) == 0)
+		print_refused(f, now, "an upgrade", STAT_UPGRADE_TIME,
+		    STAT_UPGRADE_REFUSED);
 	printf("\n");
 }
 

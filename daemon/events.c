@@ -104,7 +104,7 @@ event_reason(const struct buffer *text)
 	struct slice s = { text->data == NULL ? "" : (const char *)text->data,
 	    0 };
 
-	while (s.len < text->len && s.len < RELOAD_WHY_MAX && s.ptr[s.len] != '\n')
+	while (s.len < text->len && s.len < ATTEMPT_WHY_MAX && s.ptr[s.len] != '\n')
 		s.len++;
 	return s;
 }
@@ -114,7 +114,7 @@ event_refused(const char *name, const char *by, struct slice why)
 {
 	struct buffer b;
 
-	buffer_init(&b, 8 * RELOAD_WHY_MAX);
+	buffer_init(&b, 8 * ATTEMPT_WHY_MAX);
 	(void)json_write_string(&b, why.ptr, why.len);
 	(void)buffer_add_char(&b, '\0');
 	event_tell(name, "{%s,\"from\":\"%.16s\",\"refused\":%s}", by,

@@ -163,8 +163,8 @@ label_limits(const struct config *conf, uint32_t limit[LABEL_KIND_MAX])
 	limit[LABEL_REASON] = REASON_MAX;
 	while ((c = next_serving(c)) != NULL)
 		limit[LABEL_PROCESS]++;
-	limit[LABEL_VERSION] = limit[LABEL_DIGEST] = limit[LABEL_PATH] =
-	    limit[LABEL_WHY] = 1;
+	limit[LABEL_VERSION] = limit[LABEL_DIGEST] = limit[LABEL_PATH] = 1;
+	limit[LABEL_WHY] = ATTEMPT_MAX;
 }
 
 /* What the parent knows itself goes the way of all other figures. */
@@ -181,7 +181,7 @@ own_figures(struct stat_set *set)
 
 	buffer_init(&b, FRAME_PAYLOAD_MAX);
 	put_stat(&b, STAT_START_TIME, started);
-	reloaded_figures(&b, started);
+	attempts_figures(&b, started);
 	put_stat_of(&b, STAT_BUILD, 0, 1);
 	put_stat_of2(&b, STAT_CONFIG, 0, 0, 1);
 	while ((c = next_serving(c)) != NULL)
@@ -388,7 +388,7 @@ figures_label(const struct stat_cell *c, unsigned int which)
 	if (kind == LABEL_PATH)
 		return parent.config->path;
 	if (kind == LABEL_WHY)
-		return reloaded_why();
+		return attempt_why(index);
 	name = name_of(parent.config, kind, index);
 	return name == NULL ? "" : name;
 }

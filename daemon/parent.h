@@ -285,13 +285,14 @@ int	reload_auditd_stays(void);	/* … it cannot let the journal go */
 void	reload_crew_gone(void);		/* there is a place again */
 void	reload_has_left(void);		/* a listener accepts nothing more */
 
-/* reloaded.c: what became of the last one. */
-#define RELOAD_WHY_MAX	256	/* bytes of a reason, for trail and status */
-void	reloaded_in_force(void);
-void	reloaded_refused(struct slice why);
+/* attempts.c: what became of the last reload, the last upgrade. */
+#define ATTEMPT_WHY_MAX	256	/* bytes of a reason, for trail and status */
+enum attempt { ATTEMPT_RELOAD, ATTEMPT_UPGRADE, ATTEMPT_MAX };
+void	attempt_in_force(void);		/* a reload */
+void	attempt_refused(enum attempt, struct slice why);
 /* Empty where the last was not refused. */
-const char *reloaded_why(void);
-void	reloaded_figures(struct buffer *, uint64_t started_s);
+const char *attempt_why(unsigned int attempt);
+void	attempts_figures(struct buffer *, uint64_t started_s);
 
 /*
  * handover.c: what the parent that serves and the one that is to follow it say

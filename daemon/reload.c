@@ -101,7 +101,7 @@ refuse(const char *why)
 		(void)buffer_printf(&text, "%s\n", why);
 	reason = event_reason(&text);
 	event_refused("reload", now.by, reason);
-	reloaded_refused(reason);
+	attempt_refused(ATTEMPT_RELOAD, reason);
 	log_warn("reload refused, nothing has changed: %.*s", (int)reason.len,
 	    reason.ptr);
 	(void)buffer_add_cstr(&text, "reload refused: nothing has changed\n");
@@ -152,7 +152,7 @@ swap(void)
 	event_tell("reload", "{%s,\"from\":\"%.16s\",\"to\":\"%.16s\"}",
 	    now.by, old->config->digest, crew->config->digest);
 	figures_reloaded(old->config, crew->config);
-	reloaded_in_force();
+	attempt_in_force();
 	crew->state = CREW_SERVING;
 	/* One that is started anew has nothing to tell. */
 	crew->check = CHECK_NONE;
@@ -387,7 +387,7 @@ reload_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 		log_warn("reload refused: %.*s", (int)strlen(no) - 1, no);
 		/* One that waits will read what this one would have. */
 		if (no != busy && !parent.stopping)
-			reloaded_refused(slice_of(no == early ?
+			attempt_refused(ATTEMPT_RELOAD, slice_of(no == early ?
 			    "the daemon was not ready" :
 			    "an upgrade was under way"));
 		if (done != NULL)

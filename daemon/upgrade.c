@@ -119,6 +119,7 @@ refused(void)
 	log_warn("upgrade refused, nothing has changed: %.*s",
 	    (int)reason.len, reason.ptr);
 	event_refused("upgrade", by_, reason);
+	attempt_refused(ATTEMPT_UPGRADE, reason);
 	(void)buffer_add_cstr(&why, "upgrade refused: nothing has changed\n");
 	notify_ready();
 	answer(1);
@@ -551,11 +552,17 @@ upgrade_ask(const char *by, void (*done)(int, const char *, size_t, void *),
     void *arg)
 {
 	if (parent.stopping || !supervise_is_ready()) {
+		if (!parent.stopping)
+			attempt_refused(ATTEMPT_UPGRADE,
+			    slice_of("the daemon was not ready"));
 		refuse_early("the daemon is not ready, or ends: nothing has "
 		    "changed\n", done, arg);
 		return;
 	}
 	if (step != STEP_NONE || reload_is_under_way()) {
+		if (step == STEP_NONE)
+			attempt_refused(ATTEMPT_UPGRADE,
+			    slice_of("a reload was under way"));
 		refuse_early("a reload or an upgrade is under way: this one "
 		    "is refused\n", done, arg);
 		return;

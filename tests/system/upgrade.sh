@@ -14,6 +14,7 @@ add_wait
 key=$(key_add -o alice -s shop:order:read -r 10000000)
 sed -i '/^control socket/a metrics on "run/metrics.sock"' "$conf"
 good=$(cat "$conf")
+refused() { curl -s -m 5 --unix-socket "$dir/run/metrics.sock" http://localhost/metrics | sed -n 's/^pontifexd_last_upgrade_successful //p'; }
 scrape() { curl -s -m 5 --unix-socket "$dir/run/metrics.sock" http://localhost/metrics | grep -c '^pontifexd_build_info{'; }
 
 next_version "$work/later" "$version" "$later"
@@ -148,6 +149,8 @@ changes_nothing 'another journal' 'audit journal cannot change at an upgrade: re
 is 'which is not made' 1 "$([ -e "$dir/elsewhere" ] || echo 1)"
 sed 's,run/control.sock,run/other.sock,' <<<"$good" >"$conf"
 changes_nothing 'another control socket' 'control socket cannot change at an upgrade'
+like 'who watches is told that it was refused' 'an upgrade .* ago was REFUSED: .*control socket cannot change at an upgrade' "$("$pontifexctl" -s "$dir/run/control.sock" status)"
+is 'and the metrics are' 0 "$(until_true 10 eval '[ "$(refused)" = 0 ]'; refused)"
 printf '%s\n' "$good" >"$conf"
 for role in listener authd handler; do
 	put "$work/false" "$opt/libexec/$role"
