@@ -58,6 +58,8 @@ by_instance(uint32_t instance)
 	return NULL;
 }
 
+static void	parting_wait(struct parting *);
+
 static void
 parting_due(evutil_socket_t fd, short what, void *arg)
 {
@@ -67,6 +69,11 @@ parting_due(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* It ends, or it has to stay: only then it is known. */
+	if (peer != NULL && peer->leaving) {
+		parting_wait(p);
+		return;
+	}
 	free(p);
 	/* By now the death of either would have been noticed. */
 	if (c == NULL || peer == NULL || parent.stopping)
@@ -74,6 +81,16 @@ parting_due(evutil_socket_t fd, short what, void *arg)
 	log_warn("%s was cut off by %s: it is started anew", c->name,
 	    peer->name);
 	(void)kill(c->pid, SIGKILL);
+}
+
+static void
+parting_wait(struct parting *p)
+{
+	static const struct timeval tv = { 0, PARTING_MS * 1000 };
+
+	if (event_base_once(parent.base, -1, EV_TIMEOUT, parting_due, p,
+	    &tv) == -1)
+		free(p);
 }
 
 /*
@@ -84,7 +101,6 @@ parting_due(evutil_socket_t fd, short what, void *arg)
 static int
 peer_gone(const struct child_proc *c, const struct frame *f)
 {
-	static const struct timeval tv = { 0, PARTING_MS * 1000 };
 	const struct child_proc *peer;
 	struct parting *p;
 	struct msg_peer m;
@@ -107,9 +123,7 @@ peer_gone(const struct child_proc *c, const struct frame *f)
 		return 0;
 	p->child = c->instance;
 	p->peer = peer->instance;
-	if (event_base_once(parent.base, -1, EV_TIMEOUT, parting_due, p,
-	    &tv) == -1)
-		free(p);
+	parting_wait(p);
 	return 0;
 }
 

@@ -58,9 +58,28 @@ for mode in refuse continue; do
 	daemon_stop
 done
 
-# ---- no auditd starts, there nor here
+# ---- an auditd that takes its time to end
 
 begin audit
+is 'before' '200 1001' "$(answers)"
+# Who traces a process hears of its end first, and its parent when that one cares.
+python3 -c '
+import ctypes, os, sys, time
+seize = 0x4206
+assert ctypes.CDLL(None).ptrace(seize, int(sys.argv[1]), 0, 0) == 0
+os.waitid(os.P_PID, int(sys.argv[1]), os.WEXITED | os.WNOWAIT)
+time.sleep(0.5)
+' "$(child_pids auditd)" &
+tracer=$!
+until_true 10 eval '! grep -q "^TracerPid:[[:space:]]*0$" /proc/$(child_pids auditd)/status'
+upgrade
+is 'an auditd that let the journal go and is slow to end holds nobody up' 0 "$upgrade_status"
+until_true 20 process_gone "$before"
+is 'and who was wired to it is not blamed' '' "$(grep 'cut off\|killed by' "$daemon_log")"
+wait "$tracer"
+
+# ---- no auditd starts, there nor here
+
 put "$work/false" "$opt/libexec/auditd"
 said=$(timeout 20 "$pontifexctl" -s "$dir/run/control.sock" upgrade 2>&1)
 is 'where no auditd starts any more, who asked is told' 1 "$?"
