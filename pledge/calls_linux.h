@@ -143,6 +143,8 @@ static const struct filtered {
 	{ SCMP_SYS(fchown), H, ANY, EPERM, 0, { EQ(0, 0) } },
 	/* glibc's fstat(3), before 2.39 */
 	{ SCMP_SYS(newfstatat), L | A | F, ANY, 0, 1, { EQ(3, AT_EMPTY_PATH) } },
+	/* A newer c-ares asks whether the hosts file changed, and reads it. */
+	{ SCMP_SYS(newfstatat), F, DNS, EACCES, 1, { EQ(3, 0) } },
 	{ SCMP_SYS(sched_getaffinity), ALL, ANY, 0, 1, { EQ(0, 0) } },
 	{ SCMP_SYS(sendto), ALL, ANY, 0, 2, { NO_BITS(3, MSG_FASTOPEN),
 	    EQ(4, 0) } },
