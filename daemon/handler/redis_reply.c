@@ -98,6 +98,27 @@ create_nil(const redisReadTask *task)
 	return place(task, REPLY_NIL);
 }
 
+#if HIREDIS_MAJOR >= 1
+/* What the protocol that we do not speak (RESP3) has beside. */
+static void *
+refuse_double(const redisReadTask *task, double value, char *text, size_t len)
+{
+	(void)task;
+	(void)value;
+	(void)text;
+	(void)len;
+	return NULL;
+}
+
+static void *
+refuse_bool(const redisReadTask *task, int value)
+{
+	(void)task;
+	(void)value;
+	return NULL;
+}
+#endif
+
 static void
 free_object(void *object)
 {
@@ -107,6 +128,9 @@ free_object(void *object)
 static redisReplyObjectFunctions functions = {
 	.createString = create_string, .createArray = create_array,
 	.createInteger = create_integer, .createNil = create_nil,
+#if HIREDIS_MAJOR >= 1
+	.createDouble = refuse_double, .createBool = refuse_bool,
+#endif
 	.freeObject = free_object
 };
 
