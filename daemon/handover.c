@@ -47,6 +47,7 @@ int
 handover_say(int sock, const char *word, const char *text)
 {
 	char line[HANDOVER_WORD_MAX];
+	ssize_t sent;
 	int n;
 
 	n = snprintf(line, sizeof(line), "%s%s%s", word, text == NULL ? "" :
@@ -56,8 +57,8 @@ handover_say(int sock, const char *word, const char *text)
 	if ((size_t)n >= sizeof(line))
 		n = (int)sizeof(line) - 1;
 	/* Where the socket has no room for a text it is told in part. */
-	while (send(sock, line, (size_t)n, MSG_NOSIGNAL) != n) {
-		if (errno != EMSGSIZE || n <= HANDOVER_TEXT_MIN)
+	while ((sent = send(sock, line, (size_t)n, MSG_NOSIGNAL)) != n) {
+		if (sent != -1 || errno != EMSGSIZE || n <= HANDOVER_TEXT_MIN)
 			return -1;
 		n /= 2;
 	}
