@@ -214,7 +214,7 @@ number 'many at once, of whom some hang up: these left' "$(jq -r '.left // 0' <<
 is 'and every other had the answer to its own question' '{}' "$(jq -c 'del(.left, .right)' <<<"$seen")"
 until_true 10 idle
 is 'nothing is left running' 0 "$(active)"
-until_true 5 in_flight 0 && ok 'nor in the pool'
+succeeds 'nor in the pool' until_true 5 in_flight 0
 note "$seen, $(records echo | jq -s 'map(select(.outcome == "cancelled")) | length') cancelled"
 is 'no call is without its end' 0 "$(journal_count '.outcome == "unknown"')"
 is 'the chain holds' 0 "$(audit_verify >/dev/null; echo $?)"

@@ -54,7 +54,7 @@ until_true 10 all_up
 before=$(pids)
 
 sql postgres "ALTER ROLE app PASSWORD 'second'" >/dev/null
-serves && ok 'the password is another: what is connected goes on'
+succeeds 'the password is another: what is connected goes on' serves
 is 'on the connections that it had' "$before" "$(pids)"
 
 # In the database first: refused, until the file follows.
@@ -93,7 +93,7 @@ is 'nor is one that others may read' yes "$(unsafe && echo yes)"
 chmod 600 "$dir/dsn"
 until_true 20 all_up
 is 'until it is put right' 4 "$(connected)"
-serves && ok 'and calls are served'
+succeeds 'and calls are served' serves
 unlike 'the log has no password to the end' 'first |second|third|fourth' "$(cat "$daemon_log")"
 number 'the parent was asked within bounds' "$(grep -c 'secret in' "$daemon_log")" -lt 60
 is 'the chain holds' 0 "$(audit_verify >/dev/null; echo $?)"

@@ -43,7 +43,8 @@ sql postgres "ALTER ROLE pontifex_audit PASSWORD 'aud1t-second'" >/dev/null
 end_all
 until_true 10 has_said 'audit database: .*28P01' ||
     not_ok 'a login that is refused is said' 28P01 "$(grep 'audit database' "$daemon_log")"
-serves 4 && calls=$((calls + 1)) && ok 'calls are served meanwhile, into the journal'
+succeeds 'calls are served meanwhile, into the journal' serves 4
+calls=$((calls + 1))
 audit_dsn aud1t-second
 succeeds 'the file has the new one: its records are taken again' until_true 20 stored
 is 'that is said, once' 1 "$(said 'audit database: its connection string was read again')"
@@ -82,7 +83,8 @@ change red1s-second
 away_all() { [ "$(ctl status -v | grep -c 'redis [a-z]*: away: it refuses the login')" = 4 ]; }
 until_true 20 away_all
 is 'a login that Redis refuses is said, once by each handler' 2 "$(said 'redis: the login is refused')"
-serves 7 && calls=$((calls + 1)) && ok 'calls go on without it'
+succeeds 'calls go on without it' serves 7
+calls=$((calls + 1))
 redis_url :red1s-second
 succeeds 'the file has the new one: in force again' until_true 20 in_force a 4
 is 'each handler took it once' 2 "$(said 'redis: its URL was read again')"

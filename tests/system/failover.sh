@@ -147,14 +147,20 @@ load_stop() {
 	: >"$work/stop"
 	wait "$load"
 }
+# answers_of SOURCE: waits until it has given some more to the load.
+given() { journal | grep -c "\"tool_name\":\"where\".*\"data_source\":\"$1\""; }
+answers_of() {
+	local wanted=$(($(given "$1") + 30))
+	until_true 20 eval "[ \"\$(given $1)\" -ge $wanted ]"
+}
 seen() { jq -r ".$1 // 0" "$work/seen"; }
 failed() { jq -r 'del(.primary, .replica) | add // 0' "$work/seen"; }
 
 load_start
-sleep 0.5
+answers_of main
 postgres_stop immediate
 until_true 10 on_replica
-sleep 0.5
+answers_of spare
 load_stop
 number 'the primary killed under load: it had answered' "$(seen primary)" -gt 20
 number 'then the replica does' "$(seen replica)" -gt 20
@@ -163,15 +169,15 @@ is 'a write does not fail over' source_unavailable "$(note_to two)"
 is 'records name who answered' '["spare"]' "$(journal | jq -c 'select(.tool_name == "where")' | tail -n 3 | jq -sc 'map(.data_source) | unique')"
 
 load_start
-sleep 0.3
+answers_of spare
 postgres_start
 until_true 20 on_primary || not_ok 'the primary is asked again without an operator' primary "$(asks)"
-sleep 0.3
+answers_of main
 load_stop
 is 'nor when it comes back' 0 "$(failed)"
 number 'which serves again' "$(seen primary)" -gt 0
 wrote() { [ "$(note_to three)" = none ]; }
-until_true 10 wrote && ok 'and writes go on'
+succeeds 'and writes go on' until_true 10 wrote
 is 'in the database' three "$(sql shop 'SELECT note FROM orders WHERE id = 1001')"
 
 # It stands still: nobody knows at first, then the breaker does.
@@ -179,12 +185,12 @@ still STOP
 load_start
 until_true 20 on_replica
 is 'a primary that stands still: the breaker opens' open "$(breaker main)"
-sleep 0.5
+answers_of spare
 load_stop
 still CONT
 number 'the replica answers meanwhile' "$(seen replica)" -gt 20
 number 'few had to wait in vain' "$(failed)" -le 40
-until_true 30 on_primary && ok 'it goes on, and is asked again'
+succeeds 'it goes on, and is asked again' until_true 30 on_primary
 is 'the breaker is closed' closed "$(breaker main)"
 
 # Slow statements of a source that answers are no failures of it.
@@ -197,13 +203,13 @@ is 'nor send anybody else away' false "$(asks)"
 postgres_stop immediate
 replica_down
 gone() { [ "$(asks)" = source_unavailable ]; }
-until_true 20 gone && ok 'with both gone a call says so'
+succeeds 'with both gone a call says so' until_true 20 gone
 call "$key" where '{}'
 like 'and when to try again' '^[0-9]+$' "$(jqb .result.structuredContent.retry_after_seconds)"
 replica start
-until_true 30 on_replica && ok 'the replica alone is enough for reads'
+succeeds 'the replica alone is enough for reads' until_true 30 on_replica
 postgres_start
-until_true 30 on_primary && ok 'and the first is the first again'
+succeeds 'and the first is the first again' until_true 30 on_primary
 # -- one source that names both hosts: libpq finds the one that is wanted
 daemon_stop
 BOTH="host=$pg_dir,$replica_dir port=$pg_port,$replica_port user=shop_rw dbname=shop"
@@ -216,11 +222,11 @@ is 'which takes a write' none "$(note_to four)"
 # It is gone for good: the replica becomes what it was.
 postgres_stop immediate
 gone_too() { [ "$(asks)" = source_unavailable ]; }
-until_true 20 gone_too && ok 'the replica alone is not what is wanted'
+succeeds 'the replica alone is not what is wanted' until_true 20 gone_too
 is 'and the node says that nobody is to be sent' 503 "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/health/ready")"
 replica promote || not_ok 'the replica is promoted' 'exit 0' "$(tail -n 3 "$replica_dir/log")"
 wrote_there() { [ "$(note_to five)" = none ]; }
-until_true 30 wrote_there && ok 'it is promoted: writes go there, without an operator of ours'
+succeeds 'it is promoted: writes go there, without an operator of ours' until_true 30 wrote_there
 is 'in its database' five "$("$pg_bin/psql" -X -q -A -t -h "$replica_dir" -p "$replica_port" -U postgres -d shop \
     -c 'SELECT note FROM orders WHERE id = 1001')"
 is 'and reads' false "$(asks)"

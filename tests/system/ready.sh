@@ -79,7 +79,7 @@ is 'and leaves no record' "$records" "$(journal | wc -l)"
 sql postgres "ALTER ROLE other NOLOGIN" >/dev/null
 sql postgres "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'other'" >/dev/null
 away() { call "$key" two '{}'; [ "$(error_code)" = source_unavailable ]; }
-until_true 20 away && ok 'one source is away'
+succeeds 'one source is away' until_true 20 away
 all_say 200 && ok 'which is no reason to send nobody here' || not_ok 'which is no reason to send nobody here' 200 "$(health ready)"
 sql postgres "ALTER ROLE other LOGIN" >/dev/null
 
@@ -120,7 +120,7 @@ none_left() {
 	for p in $(child_pids handler); do kill -KILL "$p"; done
 	[ "$(health ready)" = "$unready" ]
 }
-until_true 20 none_left && ok 'no handler'
+succeeds 'no handler' until_true 20 none_left
 until_true 20 all_say 200
 is 'handlers are made again' "$ready" "$(health ready)"
 # Nobody calls, and nobody has to be refused for it to be known.
@@ -141,10 +141,10 @@ auditd=$(child_pids auditd)
 kill -STOP "$auditd"
 refused() { call "$key" one '{}'; [ "$status" = 503 ]; }
 call_timeout=8
-until_true 30 refused && ok 'what cannot be recorded is refused'
+succeeds 'what cannot be recorded is refused' until_true 30 refused
 # Each listener knows it from what it saw refused.
 nobody() { refused; [ "$(health ready)" = "$unready" ]; }
-until_true 60 nobody && ok 'and nobody is sent here'
+succeeds 'and nobody is sent here' until_true 60 nobody
 kill -CONT "$auditd"
 until_true 20 all_say 200
 is 'auditd goes on' "$ready" "$(health ready)"
