@@ -9,7 +9,7 @@ set -eu
 build="gcc libc6-dev make pkg-config bison libevent-dev libssl-dev libpq-dev libbsd-dev
 	libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libc-ares-dev libhiredis-dev
 	ca-certificates curl sqlite3"
-all="$build libcmocka-dev postgresql clang clang-tidy cppcheck mandoc jq nodejs npm wrk python3
+all="$build libcmocka-dev postgresql clang libclang-rt-dev clang-tidy cppcheck mandoc jq nodejs npm wrk python3
 	procps binutils iproute2 python3-cryptography pgbouncer rsyslog xxd openssl
 	strace nginx-light haproxy systemd logrotate redis-server
 	python3-prometheus-client prometheus"

@@ -170,14 +170,14 @@ is 'and is told' cancelled "$(journal | jq -r 'select(.tool_name == "long_nap") 
 
 # -- the pooler is restarted under load
 load() { python3 "$lib/load.py" "$port" "$alice" echo '{"n":4}' 4 "$@"; }
-kill "$(cat "$work/bouncer/pid")"
+kill -QUIT "$(cat "$work/bouncer/pid")"	# a newer one waits for its clients after SIGTERM
 gone() { ! kill -0 "$(cat "$work/bouncer/pid" 2>/dev/null || echo 999999999)" 2>/dev/null; }
 until_true 10 gone
 down() { call "$alice" echo '{"n":1}'; [ "$(error_code)" = source_unavailable ]; }
-until_true 10 down && ok 'without the pooler a call says that the source is away'
+succeeds 'without the pooler a call says that the source is away' until_true 10 down
 bouncer_start || not_ok 'PgBouncer starts again' running "$(tail -n 3 "$work/bouncer/log")"
 served() { call "$alice" echo '{"n":1}'; [ "$(row .n)" = 1 ]; }
-until_true 20 served && ok 'it comes back by itself'
+succeeds 'it comes back by itself' until_true 20 served
 is 'the chain holds' 0 "$(audit_verify >/dev/null; echo $?)"
 daemon_stop
 done_testing

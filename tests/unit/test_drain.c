@@ -65,7 +65,7 @@ become_postgres(void)
 }
 
 static pid_t
-start(const char *program, char *const argv[])
+start(const char *program, char *argv[])
 {
 	char path[192], log[96];
 	pid_t pid;
@@ -82,12 +82,13 @@ start(const char *program, char *const argv[])
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 	close_from(3);
+	argv[0] = path;	/* initdb looks for postgres beside itself */
 	execv(path, argv);
 	_exit(1);
 }
 
 static int
-run(const char *program, char *const argv[])
+run(const char *program, char *argv[])
 {
 	pid_t pid = start(program, argv);
 	int status;

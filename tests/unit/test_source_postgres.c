@@ -75,7 +75,7 @@ become_postgres(void)
 }
 
 static pid_t
-start(const char *program, char *const argv[])
+start(const char *program, char *argv[])
 {
 	char path[192], log[96];
 	pid_t pid;
@@ -91,6 +91,7 @@ start(const char *program, char *const argv[])
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (fd == -1 || dup2(fd, 1) == -1 || dup2(fd, 2) == -1)
 		_exit(1);
+	argv[0] = path;	/* initdb looks for postgres beside itself */
 	execv(path, argv);
 	_exit(1);
 }
