@@ -95,7 +95,8 @@ create_integer(const redisReadTask *task, long long value)
 static void *
 create_nil(const redisReadTask *task)
 {
-	return place(task, REPLY_NIL);
+	/* A text or a list that is none; RESP3 has one of its own. */
+	return task->type == REDIS_REPLY_NIL ? NULL : place(task, REPLY_NIL);
 }
 
 #if HIREDIS_MAJOR >= 1
