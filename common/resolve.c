@@ -106,6 +106,23 @@ set_up(ares_channel *channel)
 	    ARES_OPT_DOMAINS);
 }
 
+/* A newer ares_dup(3) copies servers where they were set, not read. */
+static int
+keep_servers(void)
+{
+	int rc = ARES_SUCCESS;
+#if ARES_VERSION >= 0x011800
+	char *servers = ares_get_servers_csv(first);
+
+	if (servers == NULL)
+		return ARES_ENOMEM;
+	if (servers[0] != '\0')
+		rc = ares_set_servers_csv(first, servers);
+	ares_free_string(servers);
+#endif
+	return rc;
+}
+
 int
 resolve_start(void)
 {
@@ -113,6 +130,8 @@ resolve_start(void)
 
 	if (rc == ARES_SUCCESS)
 		rc = set_up(&first);
+	if (rc == ARES_SUCCESS)
+		rc = keep_servers();
 	if (rc == ARES_SUCCESS)
 		return 0;
 	log_warn("name resolution: %s", ares_strerror(rc));

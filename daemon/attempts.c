@@ -64,7 +64,7 @@ attempt_why(unsigned int a)
 void
 attempts_figures(struct buffer *b, uint64_t started_s)
 {
-	uint16_t a;
+	unsigned int a;
 
 	put_stat(b, STAT_CONFIG_LOADED, loaded_s != 0 ? loaded_s : started_s);
 	for (a = 0; a < ATTEMPT_MAX; a++) {
@@ -72,6 +72,6 @@ attempts_figures(struct buffer *b, uint64_t started_s)
 		if (last[a].tried_s != 0)
 			put_stat(b, rows[a].tried, last[a].tried_s);
 		if (last[a].refused)
-			put_stat_of(b, rows[a].refused, a, 1);
+			put_stat_of(b, rows[a].refused, (uint16_t)a, 1);
 	}
 }
