@@ -40,6 +40,8 @@ static struct said	 in_main, in_auth, in_issuer, in_audit, in_source,
 %}
 
 %expect 0
+%define parse.error custom
+%define parse.lac full
 
 %union {
 	char			*string;
@@ -419,6 +421,7 @@ size		: SIZE
 #define BLOCKS_MAX	4	/* deeper than the grammar goes */
 #define QUEUE_MAX	8
 #define COMMA_AHEAD	256	/* bytes of white space before a comma */
+#define WANTED_MAX	10	/* tokens that an error names; more are none */
 
 static const struct {
 	const char	*word;
@@ -586,36 +589,88 @@ skip_statement(int level)
 	}
 }
 
+/* What a token that may stand here is called; NULL: nobody would write it. */
+static const char *
+symbol_text(yysymbol_kind_t symbol)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (YYTRANSLATE(keywords[i].token) == symbol)
+			return keywords[i].word;
+	if (symbol == YYTRANSLATE('\n'))
+		return "the end of the line";
+	if (symbol == YYTRANSLATE('{'))
+		return "{";
+	if (symbol == YYTRANSLATE('}'))
+		return "}";
+	switch (symbol) {
+	case YYSYMBOL_STRING:
+		return "a text in quotes";
+	case YYSYMBOL_NAME:
+		return "a name";
+	case YYSYMBOL_INTEGER:
+		return "a number";
+	case YYSYMBOL_DURATION:
+		return "a duration like 30s";
+	case YYSYMBOL_SIZE:
+		return "a size like 4M";
+	default:
+		return NULL;
+	}
+}
+
+/* Says what would do, where that is few things enough to be read. */
+static const char *
+wanted_text(const yypcontext_t *context)
+{
+	static char text[256];
+	yysymbol_kind_t symbol[WANTED_MAX];
+	const char *item[WANTED_MAX];
+	int i, n, items = 0;
+
+	text[0] = '\0';
+	n = yypcontext_expected_tokens(context, symbol, WANTED_MAX);
+	for (i = 0; i < n; i++)
+		if ((item[items] = symbol_text(symbol[i])) != NULL)
+			items++;
+	for (i = 0; i < items; i++) {
+		(void)strlcat(text, i == 0 ? ": wanted " : i + 1 < items ?
+		    ", " : " or ", sizeof(text));
+		(void)strlcat(text, item[i], sizeof(text));
+	}
+	return text;
+}
+
 static void
-say_syntax(void)
+say_syntax(const char *wanted)
 {
 	if (first_word[0] != '\0')
 		config_error("unknown word %s", first_word);
 	else if (yychar == '\n')
-		config_error("syntax error: the line ends too early");
+		config_error("syntax error: the line ends too early%s", wanted);
 	else if (yychar == '=' && words == 2)
 		config_error("syntax error at =: a keyword cannot name a macro");
 	else if (yychar == '}' && closed == CLOSED_NOTHING)
 		config_error("syntax error: } closes nothing");
-	else if (yychar == WORD)
-		config_error("syntax error at %s (a text needs quotes)",
-		    token_text);
 	else
-		config_error("syntax error at %s", token_text);
+		config_error("syntax error at %s%s", token_text, wanted);
 }
 
 static void
 yyerror(const char *message)
 {
-	if (strcmp(message, "syntax error") != 0) {
-		config_error("%s", message);
-		return;
-	}
-	say_syntax();
+	config_error("%s", message);
+}
+
+static int
+yyreport_syntax_error(const yypcontext_t *context)
+{
+	say_syntax(wanted_text(context));
 	/* The token at hand: an end is read by the parser, a brace counts. */
 	if (yychar == '\n' || yychar == 0 ||
 	    (yychar == '}' && closed == CLOSED_BLOCK))
-		return;
+		return 0;
 	/* And the brace of a param is not that of its tool. */
 	if (yychar == '}' && closed == CLOSED_PARAM)
 		yychar = YYEMPTY;
@@ -625,6 +680,7 @@ yyerror(const char *message)
 	} else {
 		skip_statement(braces);
 	}
+	return 0;
 }
 
 /* A comma on the next line goes on with the list. */
