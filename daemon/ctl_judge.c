@@ -3,7 +3,7 @@
 /*
  * What is wrong, from the figures alone: one table of plain conditions, the
  * worst first, and a few that take two figures.  rc/alerts.yml watches the
- * same over time; docs/watch.md says what to do.
+ * same over time; docs/runbook.md says what to do.
  */
 
 #include <stdarg.h>
@@ -164,6 +164,32 @@ judge_room(const struct figures *f, struct list *l)
 		    "system", (unsigned long long)(left >> 20));
 }
 
+static uint64_t
+of_source(const struct figures *f, enum stat_id id, struct slice source)
+{
+	const struct series *s = NULL;
+
+	while ((s = figures_next(f, id, s)) != NULL)
+		if (slice_equal(s->label[0], source))
+			return s->point[0].value;
+	return NEVER;
+}
+
+/* Its breaker opens by calls that fail: while nobody calls it stays closed. */
+static void
+judge_connections(const struct figures *f, struct list *l)
+{
+	const struct series *s = NULL;
+	char label[128];
+
+	while ((s = figures_next(f, STAT_SOURCE_BREAKER, s)) != NULL)
+		if (s->point[0].value == 0 && of_source(f,
+		    STAT_SOURCE_CONNECTIONS, s->label[0]) == 0)
+			add(l, 1, "source %s has no connection that is up: its "
+			    "calls fail", log_safe(label, sizeof(label),
+			    s->label[0]));
+}
+
 size_t
 judge(const struct figures *f, uint64_t now, struct problem problem[PROBLEMS_MAX])
 {
@@ -173,6 +199,7 @@ judge(const struct figures *f, uint64_t now, struct problem problem[PROBLEMS_MAX
 	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (rules[i].degraded)
 			apply(&rules[i], f, &l);
+	judge_connections(f, &l);
 	judge_room(f, &l);
 	judge_restarts(f, now, &l);
 	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)

@@ -105,6 +105,7 @@ key=$(key_add -o alice -s shop:order:read -r 1000000)
 # Without a source it never becomes ready: that it lives is waited for.
 daemon_ready() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/health/live")" = 200 ]; }
 daemon_start || die 'the daemon starts without its source and its issuer' alive
+succeeds 'a source that is down is told of, though nobody has called' until_true 20 status_has '^!! source shop has no connection that is up'
 for n in 1 2 3 4 5 6 7 8 9 10 11 12; do call "$key" order_lookup '{"order_id":1001}'; done
 is 'a call says that its source is down' source_unavailable "$(error_code)"
 until_true 20 status_has '!! source'
