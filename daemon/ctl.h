@@ -16,7 +16,9 @@
 #define CTL_DIFFERS	3	/* of ctl_ask() alone */
 #define CTL_DEGRADED	3	/* status: it runs, and something is wrong */
 
+#ifndef KEYFILE_DEFAULT		/* the build says what sysconfdir is */
 #define KEYFILE_DEFAULT	"/etc/pontifexd/keys"
+#endif
 
 /* argv[0] is the command's name.  Return an exit code. */
 int	ctl_key(int argc, char **argv);

@@ -97,7 +97,8 @@ set_stretch(struct audit_options *o, const char *text)
 	}
 	if (error == NULL)
 		o->stretch = (uint64_t)strtonum(text, 1, INT64_MAX, &error);
-	return error == NULL ? 0 : bad_option('m', error);
+	return error == NULL ? 0 : bad_option('m', "must be RECORDS[,SECONDS], "
+	    "each 1 or more");
 }
 
 static int
@@ -116,7 +117,8 @@ set_option(struct audit_options *o, int ch, const char *value)
 	case 'n':
 	case 'l':
 		o->count = (uint64_t)strtonum(value, 1, COUNT_MAX, &error);
-		return error == NULL ? 0 : bad_option(ch, error);
+		return error == NULL ? 0 : bad_option(ch, "must be a number "
+		    "of records, 1 or more");
 	case 'J':
 		o->json = 1;
 		return 0;
@@ -177,6 +179,9 @@ ctl_audit(int argc, char **argv)
 	for (i = 0; argc > 1 && i < NCOMMANDS; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			break;
+	if (argc >= 2 && i == NCOMMANDS)
+		fprintf(stderr, "pontifexctl: audit %s: there is no such "
+		    "command\n", argv[1]);
 	if (argc < 2 || i == NCOMMANDS)
 		return usage(NULL);
 	c = &commands[i];

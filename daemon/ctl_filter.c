@@ -123,8 +123,8 @@ filter_option(struct filter *f, int ch, const char *value)
 	case 'u':
 		if (parse_ago(ch == 's' ? f->since : f->until, value) == -1 &&
 		    parse_time(ch == 's' ? f->since : f->until, value) == -1)
-			wanted = "2026-12-31, 2026-12-31T23:59:59Z, or how "
-			    "long ago: 90m, 12h, 7d";
+			wanted = "like 2026-12-31 or 2026-12-31T23:59:59Z, or "
+			    "how long ago: 90m, 12h, 7d";
 		break;
 	case 'q':
 		if (parse_range(f, value) == -1)
@@ -135,7 +135,7 @@ filter_option(struct filter *f, int ch, const char *value)
 	}
 	if (wanted == NULL)
 		return 0;
-	fprintf(stderr, "pontifexctl: -%c: not as wanted: %s\n", ch, wanted);
+	fprintf(stderr, "pontifexctl: -%c %s: must be %s\n", ch, value, wanted);
 	return -1;
 }
 

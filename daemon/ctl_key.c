@@ -266,6 +266,15 @@ key_make(struct add_options *o, struct keyfile *k)
 }
 
 static int
+add_usage(void)
+{
+	fprintf(stderr, "usage: pontifexctl key add [-j] [-F keyfile] -o owner "
+	    "-s scope[,...] [-l label]\n       [-r rate] [-e date] "
+	    "[-a name=value] [-i id] [-E env]\n");
+	return CTL_USAGE;
+}
+
+static int
 key_add(int argc, char **argv)
 {
 	static struct add_options o;
@@ -276,14 +285,13 @@ key_add(int argc, char **argv)
 	o.env = "live";
 	while ((ch = getopt(argc, argv, "F:E:i:jo:l:s:a:r:e:")) != -1)
 		if ((rc = take_option(&o, ch, optarg)) != 0)
-			return rc == -2 ? CTL_USAGE : CTL_FAILED;
-	if (optind != argc || o.entry.owner[0] == '\0' ||
-	    o.entry.nscopes == 0) {
-		fprintf(stderr, "usage: pontifexctl key add [-j] [-F keyfile] "
-		    "-o owner -s scope[,...] [-l label]\n       "
-		    "[-r rate] [-e date] [-a name=value] [-i id] "
-		    "[-E env]\n");
-		return CTL_USAGE;
+			return rc == -2 ? add_usage() : CTL_FAILED;
+	if (optind != argc)
+		return add_usage();
+	if (o.entry.owner[0] == '\0' || o.entry.nscopes == 0) {
+		(void)key_complain("%s is missing", o.entry.owner[0] == '\0' ?
+		    "-o owner" : "-s scope");
+		return add_usage();
 	}
 	if (o.entry.label[0] == '\0')
 		strlcpy(o.entry.label, o.entry.owner, sizeof(o.entry.label));
@@ -345,6 +353,8 @@ ctl_key(int argc, char **argv)
 	for (i = 0; argc >= 2 && i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(argv[1], words[i].name) == 0)
 			return words[i].run(argc - 1, argv + 1);
+	if (argc >= 2)
+		(void)key_complain("key %s: there is no such command", argv[1]);
 	fprintf(stderr,
 	    "usage: pontifexctl key add | list | revoke | rotate | import\n");
 	return CTL_USAGE;

@@ -18,32 +18,43 @@
 #include "ctl_key.h"
 
 static int
+complain(const char *path, const char *why)
+{
+	fprintf(stderr, "pontifexctl: %s: %s\n", path, why);
+	return -1;
+}
+
+static int
 read_all(struct keyfile *k)
 {
 	unsigned char *to;
-	ssize_t n;
+	ssize_t n = 0;
 	int fd;
 
 	buffer_init(&k->text, KEYFILE_SIZE_MAX + 65536);
-	fd = open(k->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open(k->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1 && errno == ENOENT)
 		return 0;
-	if (fd == -1 || fstat(fd, &k->st) == -1 || !S_ISREG(k->st.st_mode)) {
-		fprintf(stderr, "pontifexctl: %s: cannot be read\n", k->path);
-		if (fd != -1)
-			close(fd);
-		return -1;
+	if (fd == -1 || fstat(fd, &k->st) == -1) {
+		(void)complain(k->path, errno == ELOOP ? "is a symbolic link" :
+		    strerror(errno));
+		n = -1;
+	} else if (!S_ISREG(k->st.st_mode)) {
+		n = complain(k->path, "is not a file");
+	} else {
+		k->exists = 1;
+		while ((to = buffer_reserve(&k->text, 65536)) != NULL &&
+		    (n = read(fd, to, 65536)) > 0)
+			k->text.len += (size_t)n;
+		/* Half a file would be written back as the whole of it. */
+		if (n == -1)
+			(void)complain(k->path, strerror(errno));
+		else if (k->text.bad)
+			n = complain(k->path, "too large");
 	}
-	k->exists = 1;
-	while ((to = buffer_reserve(&k->text, 65536)) != NULL &&
-	    (n = read(fd, to, 65536)) > 0)
-		k->text.len += (size_t)n;
-	close(fd);
-	if (k->text.bad) {
-		fprintf(stderr, "pontifexctl: %s: too large\n", k->path);
-		return -1;
-	}
-	return 0;
+	if (fd != -1)
+		close(fd);
+	return n == -1 ? -1 : 0;
 }
 
 int
@@ -57,14 +68,11 @@ keyfile_begin(struct keyfile *k, const char *path, int write)
 	if (write) {
 		if ((size_t)snprintf(lock, sizeof(lock), "%s.lock", path) >=
 		    sizeof(lock))
-			return -1;
+			return complain(path, "the path is too long");
 		k->lock = open(lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
-		if (k->lock == -1 || flock(k->lock, LOCK_EX) == -1) {
-			fprintf(stderr, "pontifexctl: %s: %s\n", lock,
-			    strerror(errno));
-			return -1;
-		}
+		if (k->lock == -1 || flock(k->lock, LOCK_EX) == -1)
+			return complain(lock, strerror(errno));
 	}
 	return read_all(k);
 }
@@ -123,18 +131,14 @@ keyfile_replace(struct keyfile *k)
 	}
 	if ((size_t)snprintf(temp, sizeof(temp), "%s.XXXXXXXXXX", k->path) >=
 	    sizeof(temp))
-		return -1;
-	if ((fd = mkstemp(temp)) == -1) {
-		fprintf(stderr, "pontifexctl: %s: %s\n", temp,
-		    strerror(errno));
-		return -1;
-	}
+		return complain(k->path, "the path is too long");
+	if ((fd = mkstemp(temp)) == -1)
+		return complain(temp, strerror(errno));
 	if (fchmod(fd, 0600) == -1 || (k->exists && geteuid() == 0 &&
 	    fchown(fd, k->st.st_uid, k->st.st_gid) == -1) ||
 	    write_whole(fd, &k->text) == -1 || fsync(fd) == -1 ||
 	    rename(temp, k->path) == -1) {
-		fprintf(stderr, "pontifexctl: %s: %s\n", k->path,
-		    strerror(errno));
+		(void)complain(k->path, strerror(errno));
 		close(fd);
 		(void)unlink(temp);
 		return -1;
@@ -225,6 +229,8 @@ keyfile_find(struct keyfile *k, const char *id, struct key_entry *out)
 		}
 	if (found == 1)
 		return 0;
+	if (!k->exists)
+		return complain(k->path, "there is no such file");
 	fprintf(stderr, found == 0 ? "pontifexctl: there is no key with id "
 	    "\"%s\"\n" : "pontifexctl: id \"%s\" stands more than once: it "
 	    "grants nothing; mend the file by hand\n", id);

@@ -154,6 +154,14 @@ rotate(const struct rotate_options *o, struct keyfile *k, const char *id)
 	return rc;
 }
 
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: pontifexctl key rotate [-j] [-F keyfile] "
+	    "[-g grace] [-e date|never] [-E env] id\n");
+	return CTL_USAGE;
+}
+
 int
 key_rotate(int argc, char **argv)
 {
@@ -166,12 +174,9 @@ key_rotate(int argc, char **argv)
 
 	while ((ch = getopt(argc, argv, "E:F:e:g:j")) != -1)
 		if ((rc = take_option(&o, ch, optarg)) != 0)
-			return rc;
-	if (optind + 1 != argc) {
-		fprintf(stderr, "usage: pontifexctl key rotate [-j] "
-		    "[-F keyfile] [-g grace] [-e date|never] [-E env] id\n");
-		return CTL_USAGE;
-	}
+			return rc == CTL_USAGE ? usage() : rc;
+	if (optind + 1 != argc)
+		return usage();
 	rc = CTL_FAILED;
 	if (keyfile_begin(&k, o.path, 1) == 0)
 		rc = rotate(&o, &k, argv[optind]);

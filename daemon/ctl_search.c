@@ -87,6 +87,8 @@ run(struct pass *p)
 		free(why);
 		return CTL_FAILED;
 	}
+	if (p->print && !o->json)
+		show_row_head();
 	while ((result = trail_next(trail, &line)) == TRAIL_OK)
 		one_line(p, line);
 	rc = audit_ended(trail, result);
@@ -108,8 +110,6 @@ audit_search(const struct audit_options *o)
 	}
 	p.matches = p.strange = 0;
 	p.print = 1;
-	if (!o->json)
-		show_row_head();
 	rc = run(&p);
 	if (p.strange == 0)
 		return rc;

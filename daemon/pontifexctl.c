@@ -21,26 +21,39 @@
 #define ANSWER_SECONDS	10
 #define RELOAD_SECONDS	120	/* it waits for sources, and for its turn */
 
+static const struct form {
+	const char	*words;
+	const char	*text;
+} forms[] = {
+	{ "status reload upgrade log", "[-s socket] status [-j | -v] | reload "
+	    "| upgrade | log verbose|brief" },
+	{ "diff", "[-s socket] diff [-j]" },
+	{ "key", "key add [-j] [-F keyfile] -o owner -s scope[,...] [-l label]\n"
+	    "                   [-r rate] [-e date] [-a name=value] [-i id] "
+	    "[-E env]" },
+	{ "key", "key list [-j] [-F keyfile]" },
+	{ "key", "key revoke [-j] [-F keyfile] id" },
+	{ "key", "key rotate [-j] [-F keyfile] [-g grace] [-e date|never]\n"
+	    "                   [-E env] id" },
+	{ "key", "key import [-jkn] [-F keyfile] file|-" },
+	{ "audit", "audit tail|search|report|export|verify|hash|schema "
+	    "[option ...]" },
+	{ "token", "[-s socket] token explain < token" },
+};
+
+/* Of one command, or of all. */
 static int
-usage(void)
+usage(const char *command)
 {
-	fprintf(stderr,
-	    "usage: pontifexctl [-s socket] status [-j | -v] | reload | "
-	    "upgrade | log verbose|brief\n"
-	    "       pontifexctl [-s socket] diff [-j]\n"
-	    "       pontifexctl key add [-j] [-F keyfile] -o owner -s scope[,...] "
-	    "[-l label]\n"
-	    "                   [-r rate] [-e date] [-a name=value] "
-	    "[-i id] [-E env]\n"
-	    "       pontifexctl key list [-j] [-F keyfile]\n"
-	    "       pontifexctl key revoke [-j] [-F keyfile] id\n"
-	    "       pontifexctl key rotate [-j] [-F keyfile] [-g grace] "
-	    "[-e date|never]\n"
-	    "                   [-E env] id\n"
-	    "       pontifexctl key import [-jkn] [-F keyfile] file|-\n"
-	    "       pontifexctl audit tail|search|report|export|verify|hash|"
-	    "schema [option ...]\n"
-	    "       pontifexctl [-s socket] token explain < token\n");
+	const char *label = "usage:";
+	size_t i;
+
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (command != NULL && strstr(forms[i].words, command) == NULL)
+			continue;
+		fprintf(stderr, "%-6s pontifexctl %s\n", label, forms[i].text);
+		label = "";
+	}
 	return CTL_USAGE;
 }
 
@@ -63,8 +76,10 @@ connect_to(const char *path, time_t seconds)
 	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
 	    sizeof(patience)) == -1) {
-		fprintf(stderr, "pontifexctl: %s: %s (is pontifexd running? "
-		    "-s names its control socket)\n", path, strerror(errno));
+		fprintf(stderr, "pontifexctl: %s: %s (%s)\n", path,
+		    strerror(errno), errno == EACCES ? "root may ask, and for "
+		    "status the daemon's group" :
+		    "is pontifexd running? -s names its control socket");
 		if (fd != -1)
 			close(fd);
 		return -1;
@@ -133,11 +148,11 @@ ctl_diff(const char *path, int argc, char **argv)
 
 	while ((ch = getopt(argc, argv, "j")) != -1) {
 		if (ch != 'j')
-			return usage();
+			return usage("diff");
 		json = 1;
 	}
 	if (optind != argc)
-		return usage();
+		return usage("diff");
 	rc = ctl_ask(path, MSG_CTL_DIFF, &json, sizeof(json));
 	return rc == CTL_DIFFERS ? 1 : rc == CTL_OK ? 0 : 2;
 }
@@ -147,14 +162,12 @@ set_log(const char *path, int argc, char **argv)
 {
 	uint8_t flag;
 
-	if (argc != 2)
-		return usage();
-	if (strcmp(argv[1], "verbose") == 0)
+	if (argc == 2 && strcmp(argv[1], "verbose") == 0)
 		flag = 1;
-	else if (strcmp(argv[1], "brief") == 0)
+	else if (argc == 2 && strcmp(argv[1], "brief") == 0)
 		flag = 0;
 	else
-		return usage();
+		return usage("log");
 	return ctl_ask(path, MSG_CTL_VERBOSE, &flag, sizeof(flag));
 }
 
@@ -168,13 +181,13 @@ main(int argc, char **argv)
 	/* The words behind a command have options of their own. */
 	while ((ch = getopt(argc, argv, "+s:")) != -1) {
 		if (ch != 's')
-			return usage();
+			return usage(NULL);
 		path = optarg;
 	}
 	argc -= optind;
 	argv += optind;
 	if (argc < 1)
-		return usage();
+		return usage(NULL);
 	getopt_again();
 	if (strcmp(argv[0], "key") == 0)
 		return ctl_key(argc, argv);
@@ -184,15 +197,18 @@ main(int argc, char **argv)
 		return ctl_token(path, argc, argv);
 	if (strcmp(argv[0], "status") == 0) {
 		rc = ctl_status(path, argc, argv);
-		return rc == CTL_USAGE ? usage() : rc;
+		return rc == CTL_USAGE ? usage("status") : rc;
 	}
-	if (strcmp(argv[0], "reload") == 0 && argc == 1)
-		return ctl_ask(path, MSG_CTL_RELOAD, NULL, 0);
-	if (strcmp(argv[0], "upgrade") == 0 && argc == 1)
-		return ctl_ask(path, MSG_CTL_UPGRADE, NULL, 0);
+	if (strcmp(argv[0], "reload") == 0)
+		return argc != 1 ? usage("reload") :
+		    ctl_ask(path, MSG_CTL_RELOAD, NULL, 0);
+	if (strcmp(argv[0], "upgrade") == 0)
+		return argc != 1 ? usage("upgrade") :
+		    ctl_ask(path, MSG_CTL_UPGRADE, NULL, 0);
 	if (strcmp(argv[0], "diff") == 0)
 		return ctl_diff(path, argc, argv);
 	if (strcmp(argv[0], "log") == 0)
 		return set_log(path, argc, argv);
-	return usage();
+	fprintf(stderr, "pontifexctl: %s: there is no such command\n", argv[0]);
+	return usage(NULL);
 }

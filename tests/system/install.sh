@@ -168,7 +168,7 @@ if [ -x /usr/sbin/logrotate ]; then
 	until_true 10 grep -q "$request" "$sink" || not_ok 'the next record is in a new file' "$request" "$(ls -l "$house/var/log/pontifexd")"
 	ok 'and auditd makes it anew, without a signal'
 else
-	not_ok 'the log is rotated' logrotate 'not installed: make deps'
+	not_ok 'the log is rotated' logrotate 'not installed: make check installs it'
 fi
 
 # ---- again, and away -------------------------------------------------------
