@@ -36,17 +36,27 @@ without_location(char *to, size_t size, const char *error)
 	(void)strlcat(to, error, size);
 }
 
+/* libpq breaks and indents its lines, and ends the last one. */
+static void
+on_one_line(char *text)
+{
+	const char *from;
+	char *to = text;
+
+	for (from = text; *from != '\0'; from++)
+		if (*from != '\t')
+			*to++ = *from == '\n' ? ' ' : *from;
+	while (to > text && to[-1] == ' ')
+		to--;
+	*to = '\0';
+}
+
 void
 pg_say(const struct conn *cn, const char *what, const char *error)
 {
 	char safe[256];
-	size_t len;
 
 	log_safe(safe, sizeof(safe), slice_of(error));
-	/* libpq ends its messages with a newline, which is '?' by now. */
-	len = strlen(safe);
-	if (len > 0 && safe[len - 1] == '?')
-		safe[len - 1] = '\0';
 	log_warn("source %s: %s: %s", cn->source->name, what, safe);
 }
 
@@ -158,6 +168,19 @@ collect_calls(struct conn *cn, struct call *lost[DEPTH_MAX])
 	return n;
 }
 
+/* Once is enough for all connections of a source. */
+static int
+is_told(const struct source *s)
+{
+	const struct postgres *p = s->state;
+	uint32_t i;
+
+	for (i = 0; i < s->connections; i++)
+		if (p->conns[i].told)
+			return 1;
+	return 0;
+}
+
 static void
 conn_lost(struct conn *cn)
 {
@@ -172,11 +195,13 @@ conn_lost(struct conn *cn)
 		why = cn->pg == NULL ? "out of memory" :
 		    PQerrorMessage(cn->pg);
 	without_location(text, sizeof(text), why);
+	on_one_line(text);
 	why = text;
 	if (cn->state == CONN_UP || cn->state == CONN_PREPARING) {
 		pg_say(cn, "connection lost", why);
 	} else if (!cn->told && !pglogin_refused(why)) {
-		pg_say(cn, "cannot connect", why);
+		if (!is_told(s))
+			pg_say(cn, "cannot connect", why);
 		cn->told = 1;
 	}
 	cn->failed = cn->state != CONN_UP || now_ms() - cn->up_ms < STEADY_MS;
