@@ -114,6 +114,8 @@ typedef void (*inherit_fn)(struct buffer *, const char *name, int fd,
  * Each returns 0, or -1 after a line that names the command that mends it. */
 int	users_resolve(void);
 int	folders_prepare(void);
+/* Says which folders of the configuration a role will not reach. */
+void	folders_warn(void);
 void	folders_release(void);
 
 /*

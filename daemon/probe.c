@@ -62,6 +62,7 @@ probe_run(void)
 	    (parent.base = event_base_new()) == NULL ||
 	    generations_open() == -1)
 		return 1;
+	folders_warn();
 	children_watch();
 	if ((crew = crew_new(parent.config)) == NULL ||
 	    (handler = child_new(crew, ROLE_HANDLER, 0)) == NULL)

@@ -16,6 +16,7 @@
 #include "config.h"
 
 #define SECRET_MAX	8192	/* bytes */
+#define CREDENTIALS_OF_UNIT "/run/credentials/pontifexd.service"
 
 static char *
 from_env(const struct secret_ref *ref, size_t *len)
@@ -115,9 +116,10 @@ secret_read(const struct secret_ref *ref, size_t *len)
 		return from_file(ref, ref->name, len);
 	case SECRET_CREDENTIAL:
 		if ((dir = getenv("CREDENTIALS_DIRECTORY")) == NULL) {
-			log_warn("%s:%d: from credential \"%s\": not started "
-			    "by systemd with credentials", ref->file,
-			    ref->line, ref->name);
+			log_warn("%s:%d: from credential \"%s\": "
+			    "CREDENTIALS_DIRECTORY is not set: systemd sets it "
+			    "(LoadCredential=); by hand it is " CREDENTIALS_OF_UNIT
+			    ", while that runs", ref->file, ref->line, ref->name);
 			return NULL;
 		}
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir,

@@ -692,7 +692,14 @@ read_keys(const char *path, size_t *len)
 
 	if ((fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
 	    O_NONBLOCK)) == -1) {
-		log_errno("key file %s", path);
+		if (errno == ENOENT)
+			log_warn("key file %s: is not there: pontifexctl key "
+			    "add -F %s -o OWNER -s SCOPE makes it", path, path);
+		else if (errno == ELOOP)
+			log_warn("key file %s: is a symbolic link, and none is "
+			    "followed", path);
+		else
+			log_errno("key file %s", path);
 		return NULL;
 	}
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
@@ -701,8 +708,10 @@ read_keys(const char *path, size_t *len)
 	}
 	if ((st.st_mode & 077) != 0 ||
 	    (st.st_uid != geteuid() && st.st_uid != 0)) {
-		log_warn("key file %s: refused: must be the daemon's own and "
-		    "mode 0600 (chmod 600 %s)", path, path);
+		log_warn("key file %s: refused: mode %04o of uid %u: must be "
+		    "the daemon's own or root's and mode 0600 (chmod 600 %s)",
+		    path, (unsigned int)(st.st_mode & 07777),
+		    (unsigned int)st.st_uid, path);
 		goto fail;
 	}
 	if (st.st_size > (off_t)KEYFILE_SIZE_MAX) {
@@ -747,8 +756,7 @@ keys_send(struct child_proc *authd)
 	if (path == NULL) {
 		log_debug("no key is in force any more");
 	} else if ((data = read_keys(path, &len)) == NULL) {
-		log_warn("no key is in force: add one: pontifexctl key add "
-		    "-F %s -o OWNER -s SCOPE", path);
+		log_warn("no key is in force: %s is not taken", path);
 		/* Fail closed: what was in force is not any more. */
 	} else if (keyfile_pepper(path, 1, m.pepper) == -1) {
 		log_warn("no key is in force: pepper of %s cannot be read",

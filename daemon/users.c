@@ -169,9 +169,54 @@ journal_prepare(void)
 	return 0;
 }
 
+/* By the modes alone: an ACL may let in whom this would not. */
+static int
+may_enter(const struct stat *st, uid_t uid, gid_t gid)
+{
+	return (st->st_mode & (st->st_uid == uid ? S_IXUSR :
+	    st->st_gid == gid ? S_IXGRP : S_IXOTH)) != 0;
+}
+
+/* What a role will not find, since a folder on the way is closed to it. */
+static void
+warn_of_way(const char *what, const char *path, enum role role)
+{
+	char dir[PATH_LEN_MAX], *slash;
+	struct stat st;
+
+	if (!parent.drop || strlcpy(dir, path, sizeof(dir)) >= sizeof(dir))
+		return;
+	for (slash = strchr(dir + 1, '/'); slash != NULL;
+	    slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (stat(dir, &st) == 0 && !may_enter(&st, parent.uid[role],
+		    parent.gid[role])) {
+			log_warn("%s %s: uid %u of %s may not enter %s (mode "
+			    "%04o): chmod o+x %s, or have it in another place",
+			    what, path, (unsigned int)parent.uid[role],
+			    role_name(role), dir,
+			    (unsigned int)(st.st_mode & 07777), dir);
+			return;
+		}
+		*slash = '/';
+	}
+}
+
+void
+folders_warn(void)
+{
+	const struct source_conf *s;
+
+	warn_of_way("journal", parent.config->audit.journal, ROLE_AUDITD);
+	TAILQ_FOREACH(s, &parent.config->sources, entry)
+		if (s->kind == SOURCE_SQLITE)
+			warn_of_way("source", s->path, ROLE_HANDLER);
+}
+
 int
 folders_prepare(void)
 {
+	folders_warn();
 	return chroot_prepare() == -1 || journal_prepare() == -1 ? -1 : 0;
 }
 

@@ -84,4 +84,15 @@ mkdir -m 755 "$dir/audit"
 out=$(timeout 20 "$build/pontifexd" -d -f "$conf" 2>&1 </dev/null)
 isnt 'a journal folder open to others stops the start' 0 "$?"
 like 'with the command that mends it' 'chmod 700' "$out"
+
+# A folder on the way that keeps a role out is named: as below /root.
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir -m 700 "$work/closed"
+	shop "$work/closed/shop"
+	key_add -o alice -s shop:order:read >/dev/null
+	out=$(timeout 20 "$build/pontifexd" -d -f "$conf" 2>&1 </dev/null)
+	isnt 'a folder above that auditd may not enter stops the start' 0 "$?"
+	like 'it is named, with what to do' "journal .*uid [0-9]+ of auditd may not enter $work/closed \(mode 0700\): chmod o\+x" "$out"
+	like 'that of a source, too' "source .*of handler may not enter $work/closed " "$("$build/pontifexd" -nn -f "$conf" 2>&1)"
+fi
 done_testing
