@@ -33,6 +33,8 @@ is 'the manuals name these paths' '' "$(grep -rlE '(^|[^t])/etc/pontifexd|/usr/l
 is 'no path of a template is left' '' "$(grep -rIlE '@[A-Z]+@' "$dest")"
 like 'the unit names the executable' '^ExecStart=/opt/p/sbin/pontifexd -d -f /opt/etc/pontifexd/pontifex.conf$' \
     "$(cat "$dest/opt/p/lib/systemd/system/pontifexd.service")"
+like 'and pontifexctl is built to look for the keys there' 'KEYFILE_DEFAULT=.?"/opt/etc/pontifexd/keys"' \
+    "$(make -n -C "$top" BUILD="$work/none" sysconfdir=/opt/etc "$work/none/obj/daemon/ctl_key.o" 2>&1)"
 chmod -R u+w "$dest"
 make -s -C "$top" -o all BUILD="$build" DESTDIR="$dest" PREFIX=/opt/p sysconfdir=/opt/etc uninstall >"$work/out" 2>&1
 is 'uninstall leaves the configuration alone' '/opt/etc/pontifexd/pontifex.conf' "$(cd "$dest" && find . -type f | sed 's/^\.//')"
