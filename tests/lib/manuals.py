@@ -541,6 +541,9 @@ def check_words():
     told = set(re.findall(r'^\.It Li (\w+) Ta', read('docs/pontifexd.8'), re.M))
     check('pontifexd(8) has each name that an answer can have, and no other', outcomes ^ told)
     reasons = set(re.findall(r'\[REASON_\w+\] = "(\w+)"', source))
+    prose = read('docs/pontifexd.8').split('have one of these reasons')[1].split('.Ss')[0].replace('\\\n', '')
+    explained = {w for line in re.findall(r'^\.It Li (.*)$', prose, re.M) for w in re.findall(r'\w+', line)}
+    check('pontifexd(8) explains each reason that a record can have, and no other', explained ^ (reasons - {'none'}))
     table = read('docs/oauth.md').split('| reason | usually |')[1].split('\n\n')[0]
     named = {w for row in table.split('\n') for w in re.findall(r'`(\w+)`', row.split('|')[1] if '|' in row else '')}
     check('oauth.md names reasons that there are', named - reasons)

@@ -45,6 +45,7 @@ spoilt 'an example that does not load is found' docs/pontifex.conf.5 's/^	rate 6
 spoilt 'an option that the manual forgets is missed' docs/pontifexd.8 's/^\.It Fl v$/.It v/' 'the list of pontifexd'
 spoilt 'a command that the manual forgets is missed' docs/pontifexctl.8 's/^\.Cm audit report$/.Cm audit retort/' 'every command of pontifexctl.*audit report'
 spoilt 'an option of a command that the manual invents is found' docs/pontifexctl.8 '/^\.Cm key list/s/$/\n.Op Fl z/' 'their options are the same.*key list'
+spoilt 'a reason that the manual forgets is missed' docs/pontifexd.8 's/^\.It Li penalty$/.It penalty/' 'explains each reason.*penalty'
 spoilt 'a link that leads nowhere is found' README.md 's/docs\/oauth.md)/docs\/oath.md)/' 'links between.*oath'
 spoilt 'a file that is not there is found' docs/security.md 's/tests\/system\/oauth.sh/tests\/system\/oath.sh/' 'every file that a text names.*oath'
 spoilt 'a metric that there is none of is found' README.md 's/^Both work/`pontifexd_frobnications_total`\n&/' 'every metric.*frobnications'
