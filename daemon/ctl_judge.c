@@ -164,17 +164,6 @@ judge_room(const struct figures *f, struct list *l)
 		    "system", (unsigned long long)(left >> 20));
 }
 
-static uint64_t
-of_source(const struct figures *f, enum stat_id id, struct slice source)
-{
-	const struct series *s = NULL;
-
-	while ((s = figures_next(f, id, s)) != NULL)
-		if (slice_equal(s->label[0], source))
-			return s->point[0].value;
-	return NEVER;
-}
-
 /* Its breaker opens by calls that fail: while nobody calls it stays closed. */
 static void
 judge_connections(const struct figures *f, struct list *l)
@@ -183,8 +172,8 @@ judge_connections(const struct figures *f, struct list *l)
 	char label[128];
 
 	while ((s = figures_next(f, STAT_SOURCE_BREAKER, s)) != NULL)
-		if (s->point[0].value == 0 && of_source(f,
-		    STAT_SOURCE_CONNECTIONS, s->label[0]) == 0)
+		if (s->point[0].value == 0 && figures_of(f,
+		    STAT_SOURCE_CONNECTIONS, s->label[0], NEVER) == 0)
 			add(l, 1, "source %s has no connection that is up: its "
 			    "calls fail", log_safe(label, sizeof(label),
 			    s->label[0]));

@@ -264,12 +264,7 @@ print_tools(const struct figures *f)
 static uint64_t
 of_label(const struct figures *f, enum stat_id id, struct slice label)
 {
-	const struct series *s = NULL;
-
-	while ((s = figures_next(f, id, s)) != NULL)
-		if (slice_equal(s->label[0], label))
-			return s->point[0].value;
-	return 0;
+	return figures_of(f, id, label, 0);
 }
 
 static void

@@ -86,6 +86,18 @@ figures_value(const struct figures *f, enum stat_id id, uint64_t absent)
 }
 
 uint64_t
+figures_of(const struct figures *f, enum stat_id id, struct slice label,
+    uint64_t absent)
+{
+	const struct series *s = NULL;
+
+	while ((s = figures_next(f, id, s)) != NULL)
+		if (slice_equal(s->label[0], label))
+			return s->point[0].value;
+	return absent;
+}
+
+uint64_t
 figures_sum(const struct figures *f, enum stat_id id)
 {
 	const struct series *s = NULL;

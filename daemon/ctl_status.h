@@ -25,6 +25,9 @@ const struct series *figures_next(const struct figures *, enum stat_id,
 	    const struct series *after);
 /* The one value of a figure without labels; `absent' where it is not there. */
 uint64_t figures_value(const struct figures *, enum stat_id, uint64_t absent);
+/* Of the series whose first label that is. */
+uint64_t figures_of(const struct figures *, enum stat_id, struct slice label,
+	    uint64_t absent);
 /* Over all labels. */
 uint64_t figures_sum(const struct figures *, enum stat_id);
 
