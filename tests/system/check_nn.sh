@@ -92,6 +92,20 @@ flag|integer|boolean|b = :x'
 	tool lost integer 'SELECT 1 AS n FROM lost WHERE id = :x'
 	check
 	like 'a table that is not there' 'its statement is refused: 42P01: relation "lost" does not exist' "$errors"
+	begin
+	tool good integer 'SELECT id FROM kinds WHERE id = :x'
+	sed -i 's/dsn from env "SHOP_DSN"/dsn from credential "shop"/' "$conf"
+	check
+	like 'a credential by hand: where the unit has it' \
+	    'from credential "shop": CREDENTIALS_DIRECTORY is not set: .*/run/credentials/pontifexd\.service' "$errors"
+	mkdir -m 700 "$work/credentials"
+	(umask 077; echo "$SHOP_DSN" >"$work/credentials/shop")
+	export CREDENTIALS_DIRECTORY=$work/credentials
+	check
+	is 'with that folder it is asked as in service' '0 configuration ok' "$code $(tail -n 1 <<<"$said")"
+	unset CREDENTIALS_DIRECTORY
+	begin
+	tool good integer 'SELECT id FROM kinds WHERE id = :x'
 	postgres_stop immediate
 	check
 	is 'a server that is down' 1 "$code"
