@@ -381,6 +381,8 @@ void	 compose_reported(struct record *, const struct msg_audit_event *,
 void	 compose_call(struct record *, enum record_kind,
 	    const struct msg_audit_decision *, const struct msg_audit_call *,
 	    uint32_t handler, uint32_t crew, int late);
+/* A line of the log at the verbose level: no value, no text of the caller. */
+void	 compose_say(const struct record *);
 /* A call of which only the line of its intent is known. */
 int	 compose_from_line(struct record *, const char *line, size_t len);
 /* The handler that an intent's line names; 0: none. */

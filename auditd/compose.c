@@ -7,6 +7,7 @@
  */
 
 #include "../common/compat.h"
+#include "../common/crypt.h"
 #include "../common/json.h"
 #include "../common/log.h"
 #include "../common/proc.h"
@@ -246,6 +247,32 @@ compose_call(struct record *r, enum record_kind kind,
 		set_call(r, c);
 	set_tool(r, crew);
 	detail_finish(r);
+}
+
+/*
+ * For who reads the log at that level: the same in one line, of what is the
+ * configuration's or ours, and the trace.
+ */
+void
+compose_say(const struct record *r)
+{
+	char id[2 * REQUEST_ID_LEN + 1], tool[NAME_LEN_MAX + 1], peer[64];
+	char trace[64];
+
+	if (!log_is_verbose() || r->kind == RECORD_EVENT)
+		return;
+	hex_encode(id, r->request_id, REQUEST_ID_LEN);
+	/* The name of a tool that there is not is the caller's own text. */
+	log_safe(tool, sizeof(tool), r->tool_digest.len > 0 ? r->tool :
+	    slice_of("-"));
+	log_safe(peer, sizeof(peer), r->peer);
+	log_safe(trace, sizeof(trace), r->traceparent);
+	log_debug("%s: request %s, tool %s, from %s%s%s: %s%s%s",
+	    record_kind_name(r->kind), id, tool, peer,
+	    trace[0] == '\0' ? "" : ", trace ", trace,
+	    r->kind == RECORD_INTENT ? "begins" : outcome_name(r->outcome),
+	    r->reason == REASON_NONE ? "" : ", ",
+	    r->reason == REASON_NONE ? "" : reason_name(r->reason));
 }
 
 /* ---- from the line of an intent ---------------------------------------- */

@@ -125,6 +125,7 @@ group_append(const struct record *r)
 	/* What ends a call or tells an event is recorded in any case. */
 	if (begins && !within_limit())
 		return -1;
+	compose_say(r);
 	return journal_append(journal, r);
 }
 

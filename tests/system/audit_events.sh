@@ -78,6 +78,9 @@ post "$key" '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ord
 last() { journal | jq -c 'select(.kind == "call")' | tail -n 1 | jq -c "$1"; }
 is 'who calls and who passed it on' '["203.0.113.9","127.0.0.1"]' "$(last '[.ip_address, .via]')"
 is 'its trace' '"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"' "$(last .traceparent)"
+like 'the log has it at that level, too' 'call: request [0-9a-f]{32}, tool order_lookup, from 203\.0\.113\.9, trace 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01: ok$' "$(cat "$daemon_log")"
+post sk_live_nobody_0123456789012345678901234567890123456789012 '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"order_lookup","arguments":{"order_id":1001}}}'
+like 'and why a credential was refused' 'refusal: request [0-9a-f]{32}, tool order_lookup, from 127\.0\.0\.1: auth_failed, unknown_key$' "$(cat "$daemon_log")"
 is 'how it fits together' true "$(last '.queue_us + .source_us <= .response_us and .source_us > 0')"
 is 'one source: no list' null "$(last '.detail.tried? // null')"
 call "$key" order_lookup '{"order_id":1001}'
