@@ -62,12 +62,12 @@ write_conf "$good"
 mv "$keys" "$keys.away"
 reload
 is 'no reload without the key file' 1 "$reload_status"
-like 'which is named' "key file $keys: No such file" "$reload_said"
+like 'which is named' "key file $keys: is not there" "$reload_said"
 mv "$keys.away" "$keys"
 until_true 5 eval 'call "$key" order_lookup "{\"order_id\":1001}"; [ "$status" = 200 ]'
 is 'all the while the same processes serve' "200 $before" "$status $(pids)"
 ctl status -j >"$work/figures"
-like 'the last of them is told' "key file $keys: No such file" "$(figure refused_info why)"
+like 'the last of them is told' "key file $keys: is not there" "$(figure refused_info why)"
 
 # ---- what is good is in force
 
