@@ -4,8 +4,10 @@
  * The socket of pontifexctl: small fixed messages, one answer each.  Who may
  * connect is said by the file (root, the daemon's own user, the daemon's
  * group), who may ask what by the table below: the group may look, and no
- * more.  What changes something, or shows a credential's contents, is
- * recorded with the peer's uid, as the kernel tells it, refused or not.
+ * more.  What changes something is recorded with the peer's uid, as the kernel
+ * tells it, refused or not, and so is what somebody may not ask: that is
+ * folded where it comes often, so that nobody fills trail and log by it, or
+ * takes the place of what did happen.
  *
  * What a client sends is length-checked by the framing: a word, a flag, or a
  * token that is passed on unread.  Nobody may hold a place without asking:
@@ -28,6 +30,8 @@
 #define IDLE_MS		5000	/* from its connection to its question, and
 				 * from its answer to the next or its end */
 #define SAY_MS		1000	/* between two lines about refused clients */
+#define REFUSED_TOLD	16	/* questions that are told one by one … */
+#define REFUSED_MS	10000	/* … of so long; the rest is a number */
 
 struct client {
 	struct channel	*channel;	/* NULL: the place is free */
@@ -146,9 +150,7 @@ reply_text(struct client *cl, int status, const char *text)
 static void
 words_done(const char *text, size_t len, void *arg)
 {
-	/* It may have gone while the children were asked. */
-	if (arg != NULL)
-		reply(arg, CTL_REPLY_OK, text, len);
+	reply(arg, CTL_REPLY_OK, text, len);
 }
 
 static void
@@ -273,6 +275,73 @@ ask_explain(struct client *cl, const struct frame *f)
 	explain_ask(f->payload, f->length, explain_done, cl);
 }
 
+/* ---- who may not ------------------------------------------------------- */
+
+static struct event *refused_due;	/* pending: a time of REFUSED_MS */
+static unsigned int refused_told;	/* in it */
+static unsigned long long refused_more;	/* and not told yet */
+static uid_t refused_uid;		/* the last of them */
+static const char *refused_what;
+
+static void	refused_wait(void);
+
+static void
+refused_tell(void)
+{
+	if (refused_more == 0)
+		return;
+	log_warn("control socket: refused: %llu more, the last: %s: user %u",
+	    refused_more, refused_what, (unsigned int)refused_uid);
+	event_tell("control_refused", "{\"uid\":%u,\"refused\":\"%s\","
+	    "\"times\":%llu}", (unsigned int)refused_uid, refused_what,
+	    refused_more);
+	refused_more = 0;
+}
+
+static void
+on_refused_due(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	refused_told = 0;
+	if (refused_more == 0)
+		return;
+	/* While auditd is away, there must be room for what happens. */
+	if (events_have_room())
+		refused_tell();
+	refused_wait();
+}
+
+static void
+refused_wait(void)
+{
+	static const struct timeval tv = { REFUSED_MS / 1000, 0 };
+
+	if (refused_due == NULL)
+		refused_due = evtimer_new(parent.base, on_refused_due, NULL);
+	if (refused_due == NULL || evtimer_add(refused_due, &tv) == -1)
+		log_warn("control socket: out of memory");
+}
+
+static void
+refused(const struct client *cl, const struct command *c)
+{
+	refused_uid = cl->uid;
+	refused_what = message_name(c->type);
+	if (refused_due == NULL || !evtimer_pending(refused_due, NULL))
+		refused_wait();
+	if (refused_told == REFUSED_TOLD || !events_have_room()) {
+		refused_more++;
+		return;
+	}
+	refused_told++;
+	log_warn("control socket: refused: %s: user %u is neither root nor "
+	    "the daemon's own", refused_what, (unsigned int)cl->uid);
+	event_tell("control_refused", "{\"uid\":%u,\"refused\":\"%s\"}",
+	    (unsigned int)cl->uid, refused_what);
+}
+
 /* ---- clients ----------------------------------------------------------- */
 
 static int
@@ -290,12 +359,7 @@ on_client_frame(struct channel *ch, const struct frame *f, void *arg)
 	    f->length > c->max)
 		return -1;
 	if (!cl->trusted && !c->group) {
-		log_warn("control socket: refused: %s: user %u is neither "
-		    "root nor the daemon's own", message_name(c->type),
-		    (unsigned int)cl->uid);
-		event_tell("control_refused", "{\"uid\":%u,"
-		    "\"refused\":\"%s\"}", (unsigned int)cl->uid,
-		    message_name(c->type));
+		refused(cl, c);
 		reply_text(cl, CTL_REPLY_FAILED, "only root, or the user that pontifexd runs "
 		    "as, may do this\n");
 		return 0;
@@ -418,6 +482,7 @@ control_release(void)
 {
 	if (listening == -1)
 		return;
+	refused_tell();
 	if (accepting != NULL)
 		event_free(accepting);
 	accepting = NULL;

@@ -17,6 +17,7 @@
 #include "parent.h"
 
 #define EVENTS_MAX	64
+#define EVENTS_KEPT	32	/* places that nobody can fill from outside */
 
 struct told {
 	uint64_t	number;		/* 0: free */
@@ -28,6 +29,19 @@ struct told {
 static struct told events[EVENTS_MAX];
 static uint64_t last_number;
 static int refused;		/* some are to be sent again */
+
+int
+events_have_room(void)
+{
+	const struct told *e;
+
+	/* Places are taken in turn: the oldest that waits bars the rest. */
+	for (e = events; e < events + EVENTS_MAX; e++)
+		if (e->number != 0 &&
+		    last_number - e->number >= EVENTS_MAX - EVENTS_KEPT)
+			return 0;
+	return 1;
+}
 
 static void
 transmit(const struct told *e)

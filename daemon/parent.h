@@ -52,6 +52,7 @@ struct child_proc {
 	int		 answered;	/* the status question that is open */
 	uint64_t	 restarts;	/* in its life as a child of ours */
 	uint64_t	 violations;	/* calls that its sandbox refused */
+	unsigned int	 violations_now; /* … of this process */
 	int		 stats_due;	/* it was asked and has not answered */
 	struct stat_set	 stats;		/* what it said last */
 	uint64_t	 renewed_ms[CREDENTIALS_MAX];	/* its secrets */
@@ -138,6 +139,8 @@ int	bind_tcp(const char *what, const char *address, uint16_t port,
 
 /* local.c: a listening Unix socket; a descriptor, or -1 after a log line. */
 int	local_bind(const char *what, const char *path, int backlog);
+/* Whether nobody can connect there. */
+int	local_is_dead(const char *path);
 
 /* generations.c: before the sandbox; 0, or -1 after a log line. */
 int	generations_open(void);
@@ -153,6 +156,8 @@ void	generations_advance(void);
  */
 void	event_tell(const char *name, const char *fmt, ...)
 	    __attribute__((__format__(printf, 2, 3)));
+/* Whether there is room for what somebody may cause who may do nothing. */
+int	events_have_room(void);
 /* What the daemon before saw. */
 void	event_adopt(const struct msg_audit_event *);
 /* The first line of a text, or what of it goes into the trail. */
@@ -426,7 +431,7 @@ void	metrics_close(void);
 void	status_ask(void (*done)(const char *, size_t, void *), void *);
 /* A child's MSG_STATUS; -1: malformed. */
 int	status_answer(struct child_proc *, const struct frame *);
-/* Who asked is gone: done is called with NULL in its place. */
+/* Who asked is gone: done is not called. */
 void	status_forget(const void *arg);
 /* It is about to be freed. */
 void	status_child_gone(struct child_proc *);
@@ -439,7 +444,7 @@ void	explain_ask(const void *token, size_t len,
 	    void (*done)(const char *, size_t, void *), void *);
 /* Authd's MSG_EXPLAINED; -1: malformed. */
 int	explain_answer(const struct frame *);
-/* As status_forget(). */
+/* Who asked is gone: done is called with NULL in its place. */
 void	explain_forget(const void *arg);
 
 /* diff.c: two configurations, side by side. */

@@ -385,6 +385,9 @@ reload_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 		no = busy;
 	if (no != NULL) {
 		log_warn("reload refused: %.*s", (int)strlen(no) - 1, no);
+		if (!parent.stopping)
+			event_refused("reload", by, (struct slice){ no,
+			    strlen(no) - 1 });
 		/* One that waits will read what this one would have. */
 		if (no != busy && !parent.stopping)
 			attempt_refused(ATTEMPT_RELOAD, slice_of(no == early ?

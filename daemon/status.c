@@ -2,8 +2,8 @@
 
 /*
  * The status: every child is asked for its lines, and what has come within
- * STATUS_MS is the answer.  A child is not trusted: its answer is bounded and
- * each line of it made safe to print.
+ * STATUS_MS is the answer, to all who asked meanwhile.  A child is not
+ * trusted: its answer is bounded and each line of it made safe to print.
  */
 
 #include <event2/event.h>
@@ -13,27 +13,39 @@
 #include "../common/version.h"
 #include "parent.h"
 
-static void (*status_done)(const char *, size_t, void *);
-static void *status_arg;
+#define ASKERS_MAX	40	/* clients of the control socket */
+
+static struct asker {
+	void	(*done)(const char *, size_t, void *);	/* NULL: free */
+	void	*arg;
+} askers[ASKERS_MAX];
+static int asking;
 static struct buffer status_text;
 static struct event *status_timer;
 
 static void
 status_finish(void)
 {
-	void (*done)(const char *, size_t, void *) = status_done;
 	const struct child_proc *c;
+	struct asker a;
+	size_t i;
 
-	if (done == NULL)
+	if (!asking)
 		return;
 	TAILQ_FOREACH(c, &parent.children, entry)
 		if (!c->answered)
 			(void)buffer_printf(&status_text, "%s: %s\n", c->name,
 			    c->state == CHILD_READY ? "does not answer" :
 			    "is not running");
-	status_done = NULL;
+	asking = 0;
 	evtimer_del(status_timer);
-	done((const char *)status_text.data, status_text.len, status_arg);
+	for (i = 0; i < ASKERS_MAX; i++) {
+		a = askers[i];
+		askers[i].done = NULL;
+		if (a.done != NULL)
+			a.done((const char *)status_text.data,
+			    status_text.len, a.arg);
+	}
 	buffer_free(&status_text);
 }
 
@@ -63,7 +75,7 @@ status_answer(struct child_proc *c, const struct frame *f)
 	char line[256];
 	const char *at = (const char *)f->payload, *end = at + f->length, *nl;
 
-	if (status_done == NULL || c->answered)
+	if (!asking || c->answered)
 		return 0;
 	if (f->length > STATUS_CHILD_MAX)
 		return -1;
@@ -86,7 +98,7 @@ status_answer(struct child_proc *c, const struct frame *f)
 void
 status_child_gone(struct child_proc *c)
 {
-	if (status_done == NULL)
+	if (!asking)
 		return;
 	c->answered = 1;
 	finish_if_all();
@@ -99,18 +111,20 @@ status_ask(void (*done)(const char *, size_t, void *), void *arg)
 		STATUS_MS / 1000, STATUS_MS % 1000 * 1000
 	};
 	struct child_proc *c;
+	size_t i;
 
-	if (status_done != NULL) {
-		done("busy with another status question\n", 34, arg);
-		return;
-	}
-	if (status_timer == NULL && (status_timer = evtimer_new(parent.base,
-	    status_timeout, NULL)) == NULL) {
+	for (i = 0; i < ASKERS_MAX && askers[i].done != NULL; i++)
+		;
+	if (i == ASKERS_MAX || (status_timer == NULL && (status_timer =
+	    evtimer_new(parent.base, status_timeout, NULL)) == NULL)) {
 		done("out of memory\n", 14, arg);
 		return;
 	}
-	status_done = done;
-	status_arg = arg;
+	askers[i].done = done;
+	askers[i].arg = arg;
+	if (asking)
+		return;
+	asking = 1;
 	buffer_init(&status_text, STATUS_MAX);
 	(void)buffer_printf(&status_text, "pontifexd: version %s, pid %d, "
 	    "configuration %s, digest %.16s\n", program_version, (int)getpid(),
@@ -133,6 +147,9 @@ status_ask(void (*done)(const char *, size_t, void *), void *arg)
 void
 status_forget(const void *arg)
 {
-	if (status_done != NULL && status_arg == arg)
-		status_arg = NULL;
+	size_t i;
+
+	for (i = 0; i < ASKERS_MAX; i++)
+		if (askers[i].arg == arg)
+			askers[i].done = NULL;
 }

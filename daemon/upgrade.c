@@ -539,10 +539,13 @@ begin(void)
 }
 
 static void
-refuse_early(const char *no, void (*done)(int, const char *, size_t, void *),
-    void *arg)
+refuse_early(const char *by, const char *no,
+    void (*done)(int, const char *, size_t, void *), void *arg)
 {
 	log_warn("upgrade refused: %.*s", (int)strlen(no) - 1, no);
+	if (!parent.stopping)
+		event_refused("upgrade", by, (struct slice){ no,
+		    strlen(no) - 1 });
 	if (done != NULL)
 		done(1, no, strlen(no), arg);
 }
@@ -555,7 +558,7 @@ upgrade_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 		if (!parent.stopping)
 			attempt_refused(ATTEMPT_UPGRADE,
 			    slice_of("the daemon was not ready"));
-		refuse_early("the daemon is not ready, or ends: nothing has "
+		refuse_early(by, "the daemon is not ready, or ends: nothing has "
 		    "changed\n", done, arg);
 		return;
 	}
@@ -563,7 +566,7 @@ upgrade_ask(const char *by, void (*done)(int, const char *, size_t, void *),
 		if (step == STEP_NONE)
 			attempt_refused(ATTEMPT_UPGRADE,
 			    slice_of("a reload was under way"));
-		refuse_early("a reload or an upgrade is under way: this one "
+		refuse_early(by, "a reload or an upgrade is under way: this one "
 		    "is refused\n", done, arg);
 		return;
 	}

@@ -71,6 +71,9 @@ fi
 
 # ---- hostile clients -------------------------------------------------------
 
+refused_sum() { events control_refused | jq -s '[.[] | .detail.times // 1] | add'; }
+told_all() { [ "$(refused_sum)" = "$1" ]; }
+
 # Whatever root's own user sends: the frames are built by hand.
 cat >"$work/hostile.py" <<'EOF'
 import socket, struct, sys, time
@@ -168,6 +171,20 @@ elif what == "unread":
         print("cut")
     except socket.timeout:
         print("open")
+elif what == "forbidden":
+    # What a user may not ask, over and over.
+    s = connect()
+    for i in range(int(sys.argv[4])):
+        s.sendall(frame("MSG_CTL_RELOAD"))
+        type_of(s)
+    print("asked")
+elif what == "status":
+    s = connect()
+    end = time.time() + float(sys.argv[4])
+    while time.time() < end:
+        s.sendall(frame("MSG_CTL_STATUS"))
+        type_of(s)
+        print("asked", flush=True)
 EOF
 hostile() { python3 "$work/hostile.py" "$socket" "$1" "$top/common/message.h" "${2:-}"; }
 hostile list | while IFS= read -r case; do echo "$case"; done >"$work/cases"
@@ -176,6 +193,27 @@ while IFS= read -r case; do
 	case $case in half*|silence) wanted=late ;; esac
 	is "a client that sends: $case: is cut off" "$wanted" "$(hostile "$case")"
 done <"$work/cases"
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir "$work/mob"
+	cp "$work/hostile.py" "$top/common/message.h" "$work/mob/"
+	mob() { as 65534 "$gid" /usr/bin/python3 "$work/mob/hostile.py" "$socket" "$1" "$work/mob/message.h" "${2:-}"; }
+	# What one of the group may not do fills neither log nor trail, and hides nothing that root does.
+	# (auditd stands still, so that nothing is let go of that waits for it.)
+	auditd=$(child_pids auditd)
+	kill -STOP "$auditd"
+	is 'one of the group asks what he may not, over and over' asked "$(mob forbidden 3000)"
+	ctl log verbose >"$work/out" 2>&1
+	ctl log brief >"$work/out" 2>&1
+	kill -CONT "$auditd"
+	succeeds 'what root did then is recorded all the same' until_true 5 recorded log_level 4
+	number 'it makes a few records' "$(events control_refused | wc -l)" -le 20
+	number 'and a few lines of the log' "$(grep -c 'control socket: refused: ctl reload' "$daemon_log")" -le 20
+fi
+hostile status 2 >"$work/asking" &
+asking=$!
+until_true 10 test -s "$work/asking"
+is 'who asks all the time takes no answer from another' 5 "$(for _ in 1 2 3 4 5; do ctl status -v; done | grep -c '^authd: pid')"
+wait "$asking"
 is 'a hundred questions at once are answered one by one' 100 "$(hostile 'many questions')"
 is 'who asks and does not read is cut off' cut "$(hostile unread)"
 answered() { ctl status -j | jq -e '.metrics.pontifexd_build_info'; }
@@ -186,12 +224,14 @@ until_true 10 test -s "$work/crowd"
 succeeds 'behind two hundred silent clients root is answered, before long' until_true 20 answered
 wait "$crowd"
 if [ "$(id -u)" -eq 0 ]; then
-	cp "$work/hostile.py" "$top/common/message.h" "$work/crowd.d/" 2>/dev/null || { mkdir "$work/crowd.d" && cp "$work/hostile.py" "$top/common/message.h" "$work/crowd.d/"; }
-	as 65534 "$gid" /usr/bin/python3 "$work/crowd.d/hostile.py" "$socket" crowd "$work/crowd.d/message.h" 4 >"$work/crowd.out" 2>&1 &
+	mob crowd 4 >"$work/crowd.out" 2>&1 &
 	crowd=$!
 	until_true 10 test -s "$work/crowd.out"
 	succeeds 'a crowd of the group takes no place from root' answered
 	wait "$crowd"
+fi
+if [ "$(id -u)" -eq 0 ]; then
+	succeeds 'all that was refused adds up' until_true 20 told_all 3003
 fi
 call "$key" order_lookup '{"order_id":1001}'
 is 'calls were served all along' none "$(error_code)"
