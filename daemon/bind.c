@@ -322,7 +322,11 @@ close_unlisted(const struct config *c)
 	}
 }
 
-/* Every socket has a listener, also where there are more than listeners. */
+/*
+ * Every socket has a listener, also where there are more than listeners.  One
+ * that was taken over may have shut them down, for all who have them: they
+ * listen again.
+ */
 void
 doors_send(struct child_proc *listener)
 {
@@ -333,6 +337,7 @@ doors_send(struct child_proc *listener)
 	metrics_hand(listener);
 	TAILQ_FOREACH(d, &doors, entry)
 		for (i = listener->index; i < d->in_force; i += n) {
+			(void)listen(d->socket[i], BACKLOG);
 			fd = fcntl(d->socket[i], F_DUPFD_CLOEXEC, 0);
 			if (fd == -1) {
 				log_errno("listening socket for %s",

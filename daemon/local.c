@@ -20,11 +20,27 @@
 #include "../common/log.h"
 #include "parent.h"
 
+/* 1: somebody listens there, 0: nobody, -1 with errno. */
+static int
+is_alive(const struct sockaddr_un *sun)
+{
+	int fd, rc;
+
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0)) == -1)
+		return -1;
+	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
+	/* Its queue may be full. */
+	rc = rc == 0 || errno == EAGAIN;
+	close(fd);
+	return rc;
+}
+
 static int
 clear_leftover(const struct sockaddr_un *sun)
 {
 	struct stat st;
-	int fd, rc;
+	int alive;
 
 	if (lstat(sun->sun_path, &st) == -1)
 		return errno == ENOENT ? 0 : -1;
@@ -32,15 +48,9 @@ clear_leftover(const struct sockaddr_un *sun)
 		errno = EEXIST;
 		return -1;
 	}
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
-		return -1;
-	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
-	close(fd);
-	if (rc == 0) {
+	if ((alive = is_alive(sun)) == 1)
 		errno = EADDRINUSE;
-		return -1;
-	}
-	return unlink(sun->sun_path);
+	return alive != 0 ? -1 : unlink(sun->sun_path);
 }
 
 /* The group of the daemon's users; -1: as we run, there is none. */
@@ -82,6 +92,23 @@ bind_file(int fd, const struct sockaddr_un *sun)
 	return rc;
 }
 
+static int
+address_of(struct sockaddr_un *sun, const char *path)
+{
+	memset(sun, 0, sizeof(*sun));
+	sun->sun_family = AF_UNIX;
+	return strlcpy(sun->sun_path, path, sizeof(sun->sun_path)) >=
+	    sizeof(sun->sun_path) ? -1 : 0;
+}
+
+int
+local_is_dead(const char *path)
+{
+	struct sockaddr_un sun;
+
+	return address_of(&sun, path) == 0 && is_alive(&sun) == 0;
+}
+
 int
 local_bind(const char *what, const char *path, int backlog)
 {
@@ -89,10 +116,7 @@ local_bind(const char *what, const char *path, int backlog)
 	char dir[PATH_LEN_MAX];
 	int fd;
 
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
-	    sizeof(sun.sun_path) ||
+	if (address_of(&sun, path) == -1 ||
 	    strlcpy(dir, path, sizeof(dir)) >= sizeof(dir)) {
 		log_warn("%s %s: path is longer than %zu bytes", what, path,
 		    sizeof(sun.sun_path) - 1);

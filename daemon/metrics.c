@@ -7,6 +7,8 @@
  * the configuration; what it makes of them is shown to nobody here.
  */
 
+#include <sys/socket.h>
+
 #include <fcntl.h>
 
 #include "../common/compat.h"
@@ -36,6 +38,24 @@ metrics_bind(void)
 	return listening == -1 ? -1 : 0;
 }
 
+/*
+ * A listener that was taken over may have shut it down, for all who have it.
+ * By TCP it can listen again; a Unix socket cannot, and another takes its
+ * place.
+ */
+static void
+revive(void)
+{
+	const char *path = parent.config->metrics.path;
+
+	if (path == NULL) {
+		(void)listen(listening, BACKLOG);
+	} else if (local_is_dead(path)) {
+		close(listening);
+		listening = local_bind("metrics", path, BACKLOG);
+	}
+}
+
 void
 metrics_hand(struct child_proc *c)
 {
@@ -45,6 +65,7 @@ metrics_hand(struct child_proc *c)
 	if (listening == -1 || c->role != ROLE_LISTENER || c->index != 0 ||
 	    c->control == NULL)
 		return;
+	revive();
 	if ((fd = fcntl(listening, F_DUPFD_CLOEXEC, 0)) == -1 ||
 	    channel_send_fd(c->control, MSG_LISTEN_METRICS, 0, &is_local,
 	    sizeof(is_local), fd) == -1) {

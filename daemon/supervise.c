@@ -23,6 +23,7 @@
 
 #define PARTING_MS	50	/* for the death of a peer to be noticed */
 #define KILL_MS		2000	/* after SHUTDOWN_MS, for those who are left */
+#define VIOLATIONS_MAX	4	/* of one process, that are believed */
 
 struct parent parent = {
 	.children = TAILQ_HEAD_INITIALIZER(parent.children),
@@ -204,7 +205,9 @@ violation(struct child_proc *c, const struct frame *f)
 	uint32_t number;
 	char name[32];
 
-	if (f->length != sizeof(number))
+	/* An honest one ends with the first, a thread of it at its side. */
+	if (f->length != sizeof(number) ||
+	    c->violations_now++ == VIOLATIONS_MAX)
 		return -1;
 	memcpy(&number, f->payload, sizeof(number));
 	c->violations++;

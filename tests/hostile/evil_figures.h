@@ -117,6 +117,8 @@ figures_begin(void)
 		flood_parent(MSG_METRICS_ASK, NULL, 0);
 	else if (strcmp(evil_attack, "credentials-flood") == 0)
 		flood_parent(MSG_CREDENTIALS, &number, sizeof(number));
+	else if (strcmp(evil_attack, "violations") == 0)
+		flood_parent(MSG_VIOLATION, &number, sizeof(number));
 	else if (strcmp(evil_attack, "checked") == 0)
 		(void)channel_send(child.control, MSG_CHECKED, 0, NULL, 0);
 	else if (strcmp(evil_attack, "checked-tool") == 0)

@@ -6,6 +6,8 @@
  * each handler.  What it writes to `result' shows what that bought it.
  */
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -52,7 +54,8 @@ attack_is(const char *name)
 static int
 has_company(void)
 {
-	return attack_is("flood") || attack_is("cancel") || strncmp(evil_attack, "torn-", 5) == 0;
+	return attack_is("flood") || attack_is("cancel") || strncmp(evil_attack, "torn-", 5) == 0 ||
+	    attack_is("shut");
 }
 
 __attribute__((__constructor__)) static void
@@ -452,6 +455,27 @@ peer(const struct msg_peer *m, int fd)
 		close(fd);
 }
 
+/*
+ * What the parent keeps for whoever comes after it, and for the daemon that
+ * follows this one: shut down, and made to block.
+ */
+static void
+shut(const struct frame *f)
+{
+	static unsigned int shut_down;
+
+	if (f->fd == -1 || (f->type != MSG_LISTEN &&
+	    f->type != MSG_LISTEN_METRICS))
+		return;
+	if (shutdown(f->fd, SHUT_RDWR) == -1 ||
+	    fcntl(f->fd, F_SETFL, 0) == -1)
+		SAY("cannot shut it: %s\n", strerror(errno));
+	if (++shut_down < 2)
+		return;
+	SAY("shut all\n");
+	_exit(1);
+}
+
 /* The doors open when everybody is wired: the moment to strike. */
 static int
 control(const struct frame *f)
@@ -459,6 +483,8 @@ control(const struct frame *f)
 	figures_control(f);
 	if (f->type == MSG_METRICS)
 		SAY("was told figures\n");
+	if (attack_is("shut"))
+		shut(f);
 	if (f->type == MSG_LISTEN && has_company())
 		listening = f->fd;
 	else if (f->fd != -1)

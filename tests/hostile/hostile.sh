@@ -303,6 +303,24 @@ listener_attack type-handler 'closed by handler' \
     'a message that is not a listener'"'"'s ends the connection to a handler' nothing \
     "send a handler another role's message" 'protocol: the channel ends'
 
+# What it has of the parent's it cannot spoil for the next.
+attack listener shut 1 'metrics on "run/metrics.sock"'
+row listener 'shut down the sockets that the one after it is to listen on' 'the parent has them listen again'
+wait_result 'shut all'
+for _ in $(seq 40); do
+	code=$(status_of "$key")
+	scraped=$(curl -s -m 2 --unix-socket "$work/run/metrics.sock" http://localhost/metrics | grep -c '^pontifexd_build_info')
+	[ "$code $scraped" = '200 1' ] && break
+	sleep 0.2
+done
+if [ "$code $scraped" = '200 1' ]; then
+	ok 'listener shut: the next one serves, and shows metrics'
+else
+	not_ok 'listener shut: the next one serves, and shows metrics' '200 1' "$code $scraped"
+fi
+finish 'listener shut'
+row_end
+
 # A ticket that is kept and never used still leaves its mark.
 attack listener unused
 wait_result 'keeps it'
@@ -525,6 +543,12 @@ figures_attack handler credentials-flood 1 "source other postgres {
 	dsn from file \"other.dsn\"
 }"
 flooded handler credentials-flood 'was told a secret' 60
+row_end
+row handler 'say that its sandbox refused a call, again and again' 'protocol: the channel ends'
+cut_off handler violations
+got=$(grep -c 'tried a system call' "$work/log")
+[ "$got" -le 40 ] && ok 'figures handler violations: a few lines tell it' ||
+    not_ok 'figures handler violations: a few lines tell it' '40 at most' "$got"
 row_end
 row handler 'say that it has checked a configuration, when none was to be' 'protocol: the channel ends'
 for bad in checked checked-tool checked-source; do cut_off handler $bad; done
