@@ -131,6 +131,12 @@ read_lines(struct slice file, struct api_key **out)
 		file.len -= nl == NULL ? line.len : line.len + 1;
 		if (keyfile_is_comment(line))
 			continue;
+		/* A scope that was cut short may be another. */
+		if (nl == NULL) {
+			log_warn("key file: line %zu: it has no end, as if the "
+			    "file were cut short: it grants nothing", number);
+			continue;
+		}
 		if (line.len > KEYFILE_LINE_MAX) {
 			log_warn("key file: line %zu: too long: it grants "
 			    "nothing", number);

@@ -17,6 +17,7 @@
 #include "../common/compat.h"
 #include "../common/crypt.h"
 #include "../common/json.h"
+#include "ctl_audit.h"
 #include "ctl_key.h"
 #include "ctl_keyrows.h"
 
@@ -120,8 +121,9 @@ static void
 say(const struct import *i, const struct row *row, const char *what,
     const char *why)
 {
-	fprintf(stderr, "pontifexctl: %s:%zu: %s: %s\n", i->from, row->line,
-	    what, why);
+	fprintf(stderr, "pontifexctl: %s:%zu: %s: ", i->from, row->line, what);
+	show_text(stderr, slice_of(why));
+	fputc('\n', stderr);
 }
 
 static int
@@ -513,19 +515,35 @@ read_export(const char *path, struct buffer *b)
 	return fd == -1 || n == -1 || b->bad ? -1 : 0;
 }
 
+/* What was taken, a line each. */
+static void
+print_taken(const struct buffer *b)
+{
+	const char *at = (const char *)b->data, *end = at + b->len, *nl;
+
+	while (at < end &&
+	    (nl = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		show_text(stdout, (struct slice){ at, (size_t)(nl - at) });
+		putchar('\n');
+		at = nl + 1;
+	}
+}
+
 static int
 print_import(struct import *i, int written)
 {
-	if (i->json)
+	if (i->json) {
 		printf("{\"imported\":[%.*s],\"already_there\":%zu,"
 		    "\"skipped\":%zu,\"bad\":%zu,\"written\":%s}\n",
 		    (int)i->out.len, (const char *)i->out.data, i->there,
 		    i->skipped, i->bad, written ? "true" : "false");
-	else
-		printf("%.*s%zu %s, %zu already there, %zu skipped, %zu bad\n",
-		    (int)i->out.len, (const char *)i->out.data, i->taken,
-		    i->check ? "to be imported" : "imported", i->there,
+	} else {
+		if (i->out.len > 0)
+			print_taken(&i->out);
+		printf("%zu %s, %zu already there, %zu skipped, %zu bad\n",
+		    i->taken, i->check ? "to be imported" : "imported", i->there,
 		    i->skipped, i->bad);
+	}
 	return fflush(stdout) == 0 && i->bad == 0 ? CTL_OK : CTL_FAILED;
 }
 

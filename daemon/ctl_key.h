@@ -30,7 +30,7 @@ void	keyfile_end(struct keyfile *);
 int	keyfile_replace(struct keyfile *);
 /*
  * The next line from *at; 0 at the end.  entry is filled and *good set where
- * it is a key.
+ * it is a whole key.
  */
 int	keyfile_next(const struct keyfile *, size_t *at, struct slice *line,
 	    struct key_entry *entry, int *good);

@@ -57,6 +57,26 @@ read_all(struct keyfile *k)
 	return n == -1 ? -1 : 0;
 }
 
+/* To add to a key that was cut short would make it whole. */
+static int
+is_whole(const struct keyfile *k)
+{
+	const char *text = (const char *)k->text.data;
+	struct slice last;
+
+	if (k->text.len == 0 || text[k->text.len - 1] == '\n')
+		return 1;
+	last.ptr = text + k->text.len;
+	last.len = 0;
+	for (; last.ptr > text && last.ptr[-1] != '\n'; last.ptr--)
+		last.len++;
+	if (keyfile_is_comment(last))
+		return 1;
+	(void)complain(k->path, "its last line has no end, as if the file were "
+	    "cut short: mend it by hand");
+	return 0;
+}
+
 int
 keyfile_begin(struct keyfile *k, const char *path, int write)
 {
@@ -74,7 +94,7 @@ keyfile_begin(struct keyfile *k, const char *path, int write)
 		if (k->lock == -1 || flock(k->lock, LOCK_EX) == -1)
 			return complain(lock, strerror(errno));
 	}
-	return read_all(k);
+	return read_all(k) == -1 || (write && !is_whole(k)) ? -1 : 0;
 }
 
 void
@@ -162,7 +182,7 @@ keyfile_next(const struct keyfile *k, size_t *at, struct slice *line,
 	nl = memchr(line->ptr, '\n', k->text.len - *at);
 	line->len = nl == NULL ? k->text.len - *at : (size_t)(nl - line->ptr);
 	*at += line->len + (nl != NULL);
-	*good = !keyfile_is_comment(*line) &&
+	*good = nl != NULL && !keyfile_is_comment(*line) &&
 	    keyfile_parse(*line, entry, &error) == 0;
 	return 1;
 }

@@ -11,6 +11,7 @@
 
 #include "../common/compat.h"
 #include "../common/json.h"
+#include "ctl_audit.h"
 #include "ctl_key.h"
 
 static const char *
@@ -100,6 +101,16 @@ key_json_print(struct buffer *b)
 	return rc;
 }
 
+/* Of whoever wrote the file: it steers no terminal. */
+static void
+print_text(const char *text, int width)
+{
+	show_text(stdout, slice_of(text));
+	for (; *text != '\0'; text++)
+		width -= ((unsigned char)*text & 0xc0) != 0x80;
+	printf("%*s", width > 0 ? width + 1 : 1, "");
+}
+
 static void
 print_row(const struct key_entry *e, int64_t used)
 {
@@ -118,12 +129,18 @@ print_row(const struct key_entry *e, int64_t used)
 		(void)strlcat(rate, "/min", sizeof(rate));
 	(void)snprintf(state, sizeof(state), "%s%s", state_of(e),
 	    e->legacy ? ",legacy" : "");
-	printf("%-14s %-15s %-20s %-20s %-10s %-16s %-16s ", e->id, state,
-	    date, last, rate, e->owner, e->label);
+	printf("%-14s %-15s %-20s %-20s %-10s ", e->id, state, date, last,
+	    rate);
+	print_text(e->owner, 16);
+	print_text(e->label, 16);
 	for (i = 0; i < e->nscopes; i++)
 		printf("%s%s", i > 0 ? "," : "", e->scope[i]);
-	for (i = 0; i < e->nattributes; i++)
-		printf(" %s=%s", e->attribute[i].name, e->attribute[i].value);
+	for (i = 0; i < e->nattributes; i++) {
+		putchar(' ');
+		show_text(stdout, slice_of(e->attribute[i].name));
+		putchar('=');
+		show_text(stdout, slice_of(e->attribute[i].value));
+	}
 	putchar('\n');
 }
 
@@ -159,7 +176,9 @@ print_all(const struct keyfile *k, const struct lastuse_list *used, int json)
 		} else if (good) {
 			print_row(&entry, lastuse_of(used, entry.id));
 		} else if (!keyfile_is_comment(line)) {
-			(void)keyfile_parse(line, &entry, &error);
+			if (keyfile_parse(line, &entry, &error) == 0)
+				error = "it has no end, as if the file were "
+				    "cut short";
 			fprintf(stderr, "pontifexctl: %s:%zu: %s: it grants "
 			    "nothing\n", k->path, number, error);
 			rc = CTL_FAILED;

@@ -22,6 +22,10 @@ like 'key list shows the expiry' '2099-12-31' "$list"
 like 'key list shows the label' 'first: of three' "$list"
 unlike 'key list never shows a hash' "$(cut -d: -f2 "$keys" | paste -sd'|')" "$list"
 
+# U+009B begins a command of a terminal.
+"$build/pontifexctl" key add -F "$keys" -o $'mal\xc2\x9b2Jlory' -l $'\xc2\x9b2J' -a $'a=\xc2\x9b2J' -s shop:order:read >/dev/null
+is 'key list steers no terminal' '0 1' "$("$build/pontifexctl" key list -F "$keys" | LC_ALL=C grep -c $'\x9b') $("$build/pontifexctl" key list -F "$keys" | grep -c 'mal?2Jlory')"
+
 refused() { # NAME OPTIONS...
 	local name=$1 before out
 	shift
@@ -121,6 +125,24 @@ ctl reload >/dev/null 2>&1
 call "$star" order_lookup '{"order_id":1001}'
 is 'a broken line does not lock the others out' 200 "$status"
 sed -i '/this is no key file/d' "$keys"
+# As by a disk that is full: what is left of the last line is another scope.
+cp -p "$keys" "$work/whole"
+cut=$(key_add -o cut -s shop:order:read_nothing)
+truncate -s "-$(printf '_nothing\n' | wc -c)" "$keys"
+like 'control: what is left of the line would do' ':shop:order:read$' "$(tail -n 1 "$keys")"
+ctl reload >/dev/null 2>&1
+call "$cut" order_lookup '{"order_id":1001}'
+is 'a line that was cut short grants nothing' 401 "$status"
+call "$star" order_lookup '{"order_id":1001}'
+is 'the others go on' 200 "$status"
+refused 'nor is it made whole by what is added' -o x -s shop:order:read
+like 'key list names it' ': it has no end, .*: it grants nothing' "$("$build/pontifexctl" key list -F "$keys" 2>&1 >/dev/null)"
+cp -p "$work/whole" "$keys"
+# What cannot be read is not replaced by what could.
+before=$(sha256sum <"$keys")
+fails 'a key file that cannot be read to its end is not added to' strace -qq -o /dev/null -P "$keys" -e trace=read \
+    -e inject=read:error=EIO:when=1 "$build/pontifexctl" key add -F "$keys" -o x -s shop:order:read
+is 'and stays as it is' "$before" "$(sha256sum <"$keys")"
 
 # -- the rate of a key
 key_add -o hasty -s shop:order:read -r 10/s:20 >/dev/null
