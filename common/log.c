@@ -48,6 +48,18 @@ log_is_verbose(void)
 	return verbose_;
 }
 
+/*
+ * One line, whatever is in it: callers make safe what came from outside, and
+ * where one forgot, nobody begins a line of ours or steers a terminal by it.
+ */
+static void
+keep_one_line(char *line)
+{
+	for (; *line != '\0'; line++)
+		if ((unsigned char)*line < 0x20 || *line == 0x7f)
+			*line = '?';
+}
+
 static void
 emit(int priority, const char *fmt, va_list ap)
 {
@@ -60,6 +72,7 @@ emit(int priority, const char *fmt, va_list ap)
 	n = vsnprintf(line, sizeof(line), fmt, ap);
 	if (n < 0)
 		return;
+	keep_one_line(line);
 	if (copy_ != NULL && priority <= LOG_WARNING)
 		(void)buffer_printf(copy_, "%s\n", line);
 	if (foreground_) {

@@ -42,8 +42,9 @@ struct placed_param {
 
 /* Forgets all that an earlier run has read. */
 void	 input_reset(void);
-/* Reads a file and stands at its begin; 0, or -1 with errno. */
+/* Reads a file and stands at its begin; 0, or -1 with errno, and why. */
 int	 input_push(const char *path);
+const char *input_why(int error);
 /* Leaves the file at hand; 0 where none is left. */
 int	 input_pop(void);
 int	 input_look(size_t ahead);	/* EOF at the end of this file */

@@ -90,6 +90,11 @@ slurp(const char *path, size_t *len)
 		    S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
 		goto done;
 	}
+	/* What it says is done as root. */
+	if (st.st_mode & S_IWOTH) {
+		errno = EPERM;
+		goto done;
+	}
 	data = need(malloc((size_t)st.st_size + 1));
 	while (*len < (size_t)st.st_size && (n = read(fd, data + *len,
 	    (size_t)st.st_size - *len)) > 0)
@@ -125,6 +130,13 @@ is_open(const char *path)
 		if (strcmp(in->name, path) == 0)
 			return 1;
 	return 0;
+}
+
+const char *
+input_why(int error)
+{
+	return error == EPERM ? "everybody may write to it: chmod o-w" :
+	    strerror(error);
 }
 
 int
@@ -212,7 +224,7 @@ include_file(const char *name)
 	else if (input_push(path) == -1)
 		config_error("include \"%s\": %s", name,
 		    errno == ELOOP ? "nested too deep" :
-		    errno == EMFILE ? "too many files" : strerror(errno));
+		    errno == EMFILE ? "too many files" : input_why(errno));
 	free(path);
 }
 

@@ -1031,7 +1031,7 @@ config_load(const char *path)
 	block_begin(&in_auth);
 	block_begin(&in_audit);
 	if (realpath(path, real) == NULL || input_push(real) == -1) {
-		config_say("%s: %s", path, strerror(errno));
+		config_say("%s: %s", path, input_why(errno));
 		return NULL;
 	}
 	conf = config_new(real);

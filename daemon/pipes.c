@@ -83,7 +83,8 @@ program_exec(const struct program *p, int fd)
 		_exit(127);
 	close_from(STDERR_FILENO + 1);
 	(void)signal(SIGPIPE, SIG_DFL);
-	if (chdir("/") == -1 || drop() == -1)
+	/* Not of our terminal, where there is one: it could type there. */
+	if (setsid() == -1 || chdir("/") == -1 || drop() == -1)
 		_exit(126);
 	execve(argv[0], argv, env);
 	_exit(127);

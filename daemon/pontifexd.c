@@ -180,6 +180,45 @@ warn_not_in_force(void)
 		    "where they cannot be recorded");
 }
 
+/* What is executed as root, by whom else it can be written. */
+static int
+is_roots(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return 1;	/* its execution tells it */
+	return st.st_uid == 0 && (st.st_mode & S_IWOTH) == 0 &&
+	    ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0);
+}
+
+/*
+ * A child is executed before it drops root, whenever one is started, and the
+ * daemon itself at an upgrade.
+ */
+static void
+warn_executables(void)
+{
+	char path[PATH_LEN_MAX];
+	const char *self = bequeath_path();
+	enum role role;
+
+	if (geteuid() != 0)
+		return;
+	if (self != NULL && !is_roots(self))
+		log_warn("%s: others than root may write it: they are root",
+		    self);
+	if (!is_roots(parent.libexec))
+		log_warn("%s: others than root may write there: they are root",
+		    parent.libexec);
+	for (role = ROLE_LISTENER; role < ROLE_MAX; role++)
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s",
+		    parent.libexec, role_name(role)) < sizeof(path) &&
+		    !is_roots(path))
+			log_warn("%s: others than root may write it: they are "
+			    "root", path);
+}
+
 static void
 detach(void)
 {
@@ -261,6 +300,7 @@ main(int argc, char **argv)
 	detach();
 	log_init("parent", parent.foreground, parent.verbose);
 	warn_not_in_force();
+	warn_executables();
 	parent.started_ms = now_ms();
 	random_bytes(&parent.boot_id, sizeof(parent.boot_id));
 	if ((parent.base = event_base_new()) == NULL)

@@ -340,6 +340,19 @@ on_relay_closed(struct channel *ch, void *arg)
 
 /* ---- the way up -------------------------------------------------------- */
 
+static void
+warn_lines(const struct buffer *b)
+{
+	const char *at = (const char *)b->data, *nl;
+	size_t left = b->len, len;
+
+	for (; left > 0; left -= len, at += len) {
+		nl = memchr(at, '\n', left);
+		len = nl == NULL ? left : (size_t)(nl - at) + 1;
+		log_warn("%.*s", (int)(len - (nl != NULL)), at);
+	}
+}
+
 /* All are ready and have said what they found. */
 static void
 look(void)
@@ -353,9 +366,7 @@ look(void)
 		give_up();
 		return;
 	}
-	if (rising->found.len > 0)
-		log_warn("%.*s", (int)rising->found.len,
-		    (const char *)rising->found.data);
+	warn_lines(&rising->found);
 	step = STEP_RISEN;
 	rising->check = CHECK_NONE;
 	say("risen", program_messages);

@@ -15,6 +15,9 @@ for file in embedded production; do
 done
 is '-n leaves nothing behind' 'embedded.conf production.conf' "$(cd "$work/c" && echo *)"
 
+chmod 666 "$work/c/embedded.conf"
+like 'one that everybody may write to is not read' 'embedded.conf: everybody may write to it' "$("$build/pontifexd" -n -f "$work/c/embedded.conf" 2>&1 </dev/null)"
+
 # An otherwise good file, with what the test puts into it.
 good() {
 	cat <<-'EOF'

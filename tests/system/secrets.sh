@@ -78,6 +78,15 @@ ctl reload >/dev/null
 one_other() { handler=$(child_pids handler) && [ "$handler" != "$first" ] && [ "$(wc -w <<<"$handler")" = 1 ]; }
 until_true 30 one_other || die 'a reload leaves one handler, a new one' 'another than '"$first" "$(child_pids handler)"
 
+# And another parent, which read it all itself.
+old=$daemon
+ctl upgrade >/dev/null 2>&1
+until_true 30 process_gone "$old"
+daemon=$(ctl status -v | sed -n 's/^pontifexd: version [^,]*, pid \([0-9]*\),.*/\1/p')
+[ -n "$daemon" ] || die 'an upgrade leaves one parent, a new one' 'a process id' "$(ctl status -v 2>&1 | head -n 1)"
+started+=("$daemon")
+handler=$(child_pids handler)
+
 # The ticket key is made by the parent alone, when a handler starts: seen on its way.
 number=$(awk '/^enum message_type/ { on = 1; n = -1; next } on && /^\tMSG_/ { n++ } on && /MSG_TICKET_KEY,/ { print n; exit }' \
     "$top/common/message.h")

@@ -134,6 +134,8 @@ is 'and did not have to start it' 'active running 2 serving 2 tools by 1 listene
     "$(show ActiveState) $(show SubState) $(show NRestarts) $(show StatusText)"
 new=$(main_pid)
 is 'one parent is left' 1 "$(pgrep -P "$(managed_init)" -x pontifexd | wc -l)"
+until_true 10 pgrep -P "$new" -x fetcher
+house_family "$new"
 for n in 1 2 3; do
 	moment=$(show WatchdogTimestampMonotonic)
 	until_true 10 fed || not_ok 'the new process feeds the watchdog' 'a new moment' "$moment"
