@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <seccomp.h>
 
@@ -70,20 +71,19 @@ static const struct {
 	/* descriptors that are open; writev is what abort(3) says last */
 	{ SCMP_SYS(read), ALL, ANY }, { SCMP_SYS(write), ALL, ANY },
 	{ SCMP_SYS(writev), ALL, ANY }, { SCMP_SYS(close), ALL, ANY },
-	{ SCMP_SYS(lseek), ALL, ANY }, { SCMP_SYS(fstat), ALL, ANY },
+	{ SCMP_SYS(fstat), ALL, ANY },
 	{ SCMP_SYS(recvfrom), ALL, ANY }, { SCMP_SYS(recvmsg), ALL, ANY },
 	{ SCMP_SYS(poll), ALL, ANY }, { SCMP_SYS(ppoll), ALL, ANY },
 	{ SCMP_SYS(epoll_wait), ALL, ANY }, { SCMP_SYS(epoll_ctl), ALL, ANY },
 	{ SCMP_SYS(epoll_pwait), ALL, ANY },
 	{ SCMP_SYS(epoll_pwait2), ALL, ANY },
 	/* connections from the network */
-	{ SCMP_SYS(accept4), L, ANY }, { SCMP_SYS(shutdown), L, ANY },
+	{ SCMP_SYS(accept4), L, ANY },
 	/* connections to the sources: Landlock says to which ports */
 	{ SCMP_SYS(connect), H | J | F, NETWORK },
 	{ SCMP_SYS(getsockopt), H | J | F, NETWORK },
 	{ SCMP_SYS(getsockname), H | J | F, NETWORK },
 	{ SCMP_SYS(getpeername), H | J | F, NETWORK },
-	{ SCMP_SYS(shutdown), H | J | F, NETWORK },
 	{ SCMP_SYS(bind), H | J, DNS },		/* netlink: getaddrinfo(3) */
 	/* files: Landlock says which */
 	{ SCMP_SYS(openat), H | J | F, ANY },
@@ -93,12 +93,11 @@ static const struct {
 	{ SCMP_SYS(access), H | J, ANY }, { SCMP_SYS(faccessat), H | J, ANY },
 	{ SCMP_SYS(faccessat2), H | J, ANY },
 	{ SCMP_SYS(readlink), H, ANY }, { SCMP_SYS(readlinkat), H, ANY },
-	{ SCMP_SYS(pread64), H | J, ANY }, { SCMP_SYS(ftruncate), H | J, ANY },
+	{ SCMP_SYS(pread64), H | J, ANY },
 	{ SCMP_SYS(fsync), H | J, ANY }, { SCMP_SYS(fdatasync), H | J, ANY },
 	{ SCMP_SYS(unlinkat), H | J, ANY },
 	/* SQLite's journal, and the index of its write-ahead log */
-	{ SCMP_SYS(unlink), H, ANY }, { SCMP_SYS(pwrite64), H, ANY },
-	{ SCMP_SYS(fallocate), H, ANY }, { SCMP_SYS(fchmod), H, ANY },
+	{ SCMP_SYS(unlink), H, ANY }, { SCMP_SYS(fchmod), H, ANY },
 	/* the audit journal's folder */
 	{ SCMP_SYS(renameat), J, ANY }, { SCMP_SYS(renameat2), J, ANY },
 	{ SCMP_SYS(fstatfs), J, ANY },
@@ -108,6 +107,12 @@ static const struct {
 #define EQ(n, value)		{ n, SCMP_CMP_EQ, value, 0 }
 #define BITS(n, mask, value)	{ n, SCMP_CMP_MASKED_EQ, mask, value }
 #define NO_BITS(n, mask)	BITS(n, mask, 0)
+/*
+ * Its first: not one that all processes log to.  What is open there they share
+ * down to its flags and its place, be it a file or a socket of the service
+ * manager.  sandbox_linux.c makes several rules of it.
+ */
+#define NOT_LOG			{ 0, SCMP_CMP_GT, STDERR_FILENO, 0 }
 
 #define TYPE_MASK	0xfU	/* of socket(2)'s type; the rest is flags */
 
@@ -129,16 +134,24 @@ static const struct filtered {
 	{ SCMP_SYS(mmap), ALL, ANY, 0, 1, { NO_BITS(2, PROT_EXEC) } },
 	{ SCMP_SYS(mprotect), ALL, ANY, 0, 1, { NO_BITS(2, PROT_EXEC) } },
 	{ SCMP_SYS(fcntl), ALL, ANY, 0, 1, { EQ(1, F_GETFL) } },
-	{ SCMP_SYS(fcntl), ALL, ANY, 0, 1, { EQ(1, F_SETFL) } },
+	{ SCMP_SYS(fcntl), ALL, ANY, 0, 2, { NOT_LOG, EQ(1, F_SETFL) } },
 	{ SCMP_SYS(fcntl), ALL, ANY, 0, 1, { EQ(1, F_GETFD) } },
 	{ SCMP_SYS(fcntl), ALL, ANY, 0, 1, { EQ(1, F_SETFD) } },
 	{ SCMP_SYS(fcntl), H, ANY, 0, 1, { EQ(1, F_GETLK) } },
 	{ SCMP_SYS(fcntl), H, ANY, 0, 1, { EQ(1, F_SETLK) } },
 	{ SCMP_SYS(fcntl), H, ANY, 0, 1, { EQ(1, F_SETLKW) } },
 	{ SCMP_SYS(ioctl), ALL, ANY, 0, 1, { EQ(1, FIONREAD) } },
-	{ SCMP_SYS(ioctl), ALL, ANY, 0, 1, { EQ(1, FIONBIO) } },
+	{ SCMP_SYS(ioctl), ALL, ANY, 0, 2, { NOT_LOG, EQ(1, FIONBIO) } },
 	/* stdio asks whether the log is a terminal: it is told no. */
 	{ SCMP_SYS(ioctl), ALL, ANY, ENOTTY, 1, { EQ(1, TCGETS) } },
+	{ SCMP_SYS(lseek), ALL, ANY, 0, 1, { NOT_LOG } },
+	/* glibc's dprintf(3), before 2.37: where are we? */
+	{ SCMP_SYS(lseek), ALL, ANY, 0, 2, { EQ(1, 0), EQ(2, SEEK_CUR) } },
+	{ SCMP_SYS(shutdown), L, ANY, 0, 1, { NOT_LOG } },
+	{ SCMP_SYS(shutdown), H | J | F, NETWORK, 0, 1, { NOT_LOG } },
+	{ SCMP_SYS(ftruncate), H | J, ANY, 0, 1, { NOT_LOG } },
+	{ SCMP_SYS(pwrite64), H, ANY, 0, 1, { NOT_LOG } },
+	{ SCMP_SYS(fallocate), H, ANY, 0, 1, { NOT_LOG } },
 	/* SQLite gives what it makes to the owner of its database. */
 	{ SCMP_SYS(fchown), H, ANY, EPERM, 0, { EQ(0, 0) } },
 	/* glibc's fstat(3), before 2.39 */

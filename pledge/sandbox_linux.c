@@ -59,6 +59,7 @@
 #define RULE_NET_PORT			2	/* LANDLOCK_RULE_NET_PORT */
 #define DNS_PORT			53
 #define ABI_PORTS			4	/* of Landlock, Linux 6.7 */
+#define DESCRIPTOR_BITS			14	/* enter_limits() allows 8192 */
 
 struct ruleset_attr {
 	uint64_t	handled_access_fs;
@@ -402,6 +403,32 @@ add_rule(scmp_filter_ctx ctx, const struct filtered *f)
 	return rc == -EDOM || rc == -EEXIST ? 0 : rc;
 }
 
+/*
+ * A descriptor of 3 and above.  The kernel takes 32 bits of the argument and a
+ * filter compares 64: one that is large by bits which the kernel does not see
+ * must not pass.  So those are zero, and both of the lowest bits are set or
+ * one of the others is.
+ */
+static int
+add_not_log(scmp_filter_ctx ctx, struct filtered f)
+{
+	const uint64_t above = UINT64_C(0xffffffff) << 32;
+	struct scmp_arg_cmp *fd = &f.arg[0];
+	unsigned int bit;
+	int rc;
+
+	fd->op = SCMP_CMP_MASKED_EQ;
+	fd->datum_a = above | 3;
+	fd->datum_b = 3;
+	rc = add_rule(ctx, &f);
+	for (bit = 2; bit < DESCRIPTOR_BITS && rc == 0; bit++) {
+		fd->datum_a = above | UINT64_C(1) << bit;
+		fd->datum_b = UINT64_C(1) << bit;
+		rc = add_rule(ctx, &f);
+	}
+	return rc;
+}
+
 static int
 add_filtered(scmp_filter_ctx ctx, const struct filtered *list, size_t count,
     enum role role, unsigned int bits)
@@ -409,9 +436,12 @@ add_filtered(scmp_filter_ctx ctx, const struct filtered *list, size_t count,
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; i < count && rc == 0; i++)
-		if (matches(list[i].roles, list[i].needs, role, bits))
-			rc = add_rule(ctx, &list[i]);
+	for (i = 0; i < count && rc == 0; i++) {
+		if (!matches(list[i].roles, list[i].needs, role, bits))
+			continue;
+		rc = list[i].args > 0 && list[i].arg[0].op == SCMP_CMP_GT ?
+		    add_not_log(ctx, list[i]) : add_rule(ctx, &list[i]);
+	}
 	return rc;
 }
 

@@ -247,6 +247,36 @@ act_hand_on(void)
 	return sendmsg(at.pair[0], &msg, 0) == -1 ? -1 : 0;
 }
 
+/* The log of all: it is one file, or one socket, that they share. */
+static int act_shut_log(void) { return shutdown(STDERR_FILENO, SHUT_RDWR); }
+
+/* To the size that it has: the test looks into it afterwards. */
+static int
+act_cut_log(void)
+{
+	struct stat st;
+
+	return fstat(STDERR_FILENO, &st) == -1 ? -1 :
+	    ftruncate(STDERR_FILENO, st.st_size);
+}
+
+/* With the flags that it has; without O_APPEND others would be written over. */
+static int
+act_log_flags(void)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+	return flags == -1 ? -1 : fcntl(STDERR_FILENO, F_SETFL, flags);
+}
+
+/* A descriptor of 64 bits, of which the kernel takes 32. */
+static int
+act_log_place(void)
+{
+	return syscall(SYS_lseek, (1UL << 32) + STDERR_FILENO, 0, SEEK_END) ==
+	    -1 ? -1 : 0;
+}
+
 static int
 act_code(void)
 {
@@ -319,6 +349,10 @@ static const struct act {
 	{ "listen on a port", act_listen, ALL },
 	{ "connect to the control socket", act_control, ALL },
 	{ "hand a descriptor on", act_hand_on, ALL },
+	{ "shut down the socket that all log to", act_shut_log, ALL },
+	{ "cut the file that all log to", act_cut_log, ALL },
+	{ "change the flags of what all log to", act_log_flags, ALL },
+	{ "go back in the file that all log to", act_log_place, ALL },
 	{ "get executable memory", act_code, ALL },
 	{ "make memory executable", act_code_later, ALL },
 	{ "make a file in memory", act_memfd, ALL },
