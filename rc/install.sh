@@ -78,6 +78,12 @@ everything() {
 }
 
 folder() { # MODE PATH [OWNER]
+	# Where others may write beside it (/var/log is a group's in places) it
+	# could be theirs, and lead to what is to stay root's.
+	if [ -n "$(find "$DESTDIR$2" -prune -type l ! -user "$(id -un)" 2>/dev/null)" ]; then
+		echo "$2: a link, and not ours: nothing is given away there" >&2
+		exit 1
+	fi
 	mkdir -p "$DESTDIR$2"
 	chmod "$1" "$DESTDIR$2"
 	[ -z "${3:-}" ] || chown "$3" "$DESTDIR$2"

@@ -64,6 +64,13 @@ fi
 # ---- a machine -------------------------------------------------------------
 
 house_build || die 'there is a house to install into' mounts "$(mount | tail -n 3)"
+# Somebody who may write in /var/log was there first.
+mkdir -m 711 "$house/elsewhere"
+ln -s /elsewhere "$house/var/log/pontifexd"
+chown -h 65534 "$house/var/log/pontifexd"
+fails 'make install follows no link of another' house_make install
+is 'nor gives away what it leads to' '711 0' "$(stat -c '%a %u' "$house/elsewhere")"
+rm "$house/var/log/pontifexd"
 out=$(house_make install)
 is 'make install as root' 0 "$?"
 for user in _pontifexd _pontauth _pontwork _pontaudit _pontfetch; do
