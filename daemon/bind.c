@@ -360,7 +360,8 @@ doors_open(struct crew *crew)
 
 	close_unlisted(c);
 	TAILQ_FOREACH(other, &parent.children, entry)
-		if (other->crew == crew && other->role == ROLE_LISTENER)
+		if (other->crew == crew && other->role == ROLE_LISTENER &&
+		    other->state == CHILD_READY)
 			doors_send(other);
 	TAILQ_FOREACH(l, &c->listens, entry)
 		log_info("ready: listening on %s port %u: %u tools, "

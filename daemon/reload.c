@@ -202,7 +202,10 @@ hand_over(void)
 {
 	step = STEP_HAND_OVER;
 	parent.audited = rising->config;
+	/* It was good: one that is started anew has nothing to tell. */
+	rising->check = CHECK_NONE;
 	arm(HAND_OVER_MS);
+	log_debug("reload: the journal changes hands");
 	if (!child_hand_over(parent.auditd))
 		(void)reload_auditd_ended();
 }
@@ -269,11 +272,16 @@ on_rising(struct crew *crew, const struct child_proc *failed)
 		return;
 	if (failed == NULL) {
 		look();
-	} else if (crew_needs(failed)) {
+	} else if (step == STEP_RISING && crew_needs(failed)) {
 		(void)snprintf(why, sizeof(why), "%s did not start, or died "
 		    "(see the log)", failed->name);
 		refuse(why);
 	} else {
+		/*
+		 * It can be done without, or was good: another.  While the
+		 * journal changes hands there is no way back but a second
+		 * change.
+		 */
 		child_restart(crew_find(crew, failed->role, failed->index));
 	}
 }

@@ -182,6 +182,31 @@ write_conf "$good"
 reload
 is 'and the next reload is a good one' 0 "$reload_status"
 
+# A process of the new set dies while the journal changes hands: it has another.
+ctl log verbose >/dev/null
+before=$(child_pids handler)
+auditd=$(pids auditd)
+write_conf "$(printf %s "$good" | sed 's,^\([[:space:]]*\)journal .*,&\n\1checkpoint every 50 records,')"
+: >"$daemon_log"
+kill -STOP $auditd
+ctl reload >"$work/handed" 2>&1 &
+waiter=$!
+until_true 20 grep -q 'the journal changes hands' "$daemon_log"
+victim=$(child_pids handler | grep -vxF "$before" | head -n 1)
+kill -9 "$victim"
+until_true 10 grep -q "(pid $victim) was killed" "$daemon_log"
+kill -CONT $auditd
+wait "$waiter"
+is 'a handler that dies while the journal changes hands: the reload' "0 configuration $(in_force) is in force" "$? $(cat "$work/handed")"
+ctl log brief >/dev/null
+kill -9 "$(child_pids auditd)"
+until_true 10 daemon_ready
+call "$key" order_lookup '{"order_id":1001}'
+is 'and auditd is started by the same configuration' '200 5' "$status $(until_true 10 eval '[ "$(child_pids | wc -l)" = 5 ]'; child_pids | wc -l)"
+write_conf "$good"
+reload
+is 'and the next reload is a good one' 0 "$reload_status"
+
 # ---- a connection that is kept
 
 python3 - "$port" "$key" "$build/pontifexctl" "$dir/run/control.sock" >"$work/keep" 2>&1 <<'EOF'
