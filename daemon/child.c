@@ -120,7 +120,8 @@ restart_due(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	if (!parent.stopping)
+	/* supervise.c says whether one is still wanted then. */
+	if (!parent.stopping || arg == parent.auditd)
 		child_spawn(arg);
 }
 
@@ -237,6 +238,18 @@ child_stop(struct child_proc *c)
 	c->state = CHILD_STOPPING;
 	if (child_send(c, MSG_SHUTDOWN) == -1)
 		child_kill(c);
+}
+
+void
+child_dismiss(struct child_proc *c)
+{
+	if (c->restart != NULL)
+		evtimer_del(c->restart);
+	if (c->pid <= 0 || c->dismissed)
+		return;
+	c->state = CHILD_STOPPING;
+	c->dismissed = 1;
+	child_kill(c);
 }
 
 int

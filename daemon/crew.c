@@ -291,19 +291,21 @@ has_process(const struct crew *crew)
 }
 
 void
-crew_drop(struct crew *crew)
+crew_dismiss(struct crew *crew)
 {
 	struct child_proc *c;
 
 	crew->state = CREW_DROPPED;
 	crew->ending = 1;
-	/* They have done nothing yet that could be lost. */
-	TAILQ_FOREACH(c, &parent.children, entry) {
-		if (c->crew != crew)
-			continue;
-		child_stop(c);
-		child_kill(c);
-	}
+	TAILQ_FOREACH(c, &parent.children, entry)
+		if (c->crew == crew)
+			child_dismiss(c);
+}
+
+void
+crew_drop(struct crew *crew)
+{
+	crew_dismiss(crew);
 	if (!has_process(crew))
 		crew_free(crew);
 }

@@ -234,6 +234,8 @@ int	child_send(const struct child_proc *, enum message_type);
 /* Tells it to finish and end. */
 void	child_stop(struct child_proc *);
 void	child_kill(const struct child_proc *);
+/* The same without a word in the log: nothing of its can be lost. */
+void	child_dismiss(struct child_proc *);
 /*
  * Tells auditd to let the journal go and end, or to say that it cannot; 0:
  * there is none.
@@ -272,6 +274,8 @@ void	crew_number_from(uint32_t);
 int	crew_accepts(const struct crew *);
 /* It is not put in force: it ends and is freed, at once or later. */
 void	crew_drop(struct crew *);
+/* The same, as the daemon ends: it is kept. */
+void	crew_dismiss(struct crew *);
 /* Whether the end of this child was dealt with; it may be freed then. */
 int	crew_child_ended(struct child_proc *);
 

@@ -431,6 +431,12 @@ reload_forget(const void *arg)
 void
 reload_give_up(void)
 {
+	/* The auditd that was to let the journal go is the one that stays. */
+	if (step == STEP_HAND_OVER)
+		parent.audited = parent.config;
+	/* The others would wait for an auditd that they never met. */
+	if (rising != NULL)
+		crew_dismiss(rising);
 	rising = NULL;
 	step = STEP_NONE;
 	now.done = next.done = NULL;

@@ -278,15 +278,34 @@ supervise_frame(struct channel *ch, const struct frame *f, void *arg)
 
 static void	stop_next(void);
 
+/* The end has begun, and somebody may have to report to auditd. */
+static int
+is_leant_on(void)
+{
+	const struct child_proc *c;
+
+	if (!all_were_ready || stop_is_late)
+		return 0;
+	TAILQ_FOREACH(c, &parent.children, entry)
+		if (c != parent.auditd && c->pid > 0)
+			return 1;
+	return successor_other_is_there();
+}
+
 void
 supervise_ended(struct child_proc *c, int status)
 {
+	int stop_all = c->role == ROLE_AUDITD && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == EXIT_STOP_ALL;
+
 	if (parent.stopping) {
+		/* It goes last: who finishes a call waits for its record. */
+		if (c->role == ROLE_AUDITD && !stop_all && is_leant_on())
+			child_restart(c);
 		stop_next();
 		return;
 	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOP_ALL &&
-	    c->role == ROLE_AUDITD) {
+	if (stop_all) {
 		log_warn("stopping: what happens cannot be recorded");
 		parent.exit_code = 1;
 		supervise_stop();
@@ -375,13 +394,8 @@ dismiss_all(void)
 
 	if (all_were_ready || parent.auditd->pid > 0)
 		return;
-	TAILQ_FOREACH(c, &parent.children, entry) {
-		if (c->pid <= 0 || c->dismissed)
-			continue;
-		c->state = CHILD_STOPPING;
-		c->dismissed = 1;
-		child_kill(c);
-	}
+	TAILQ_FOREACH(c, &parent.children, entry)
+		child_dismiss(c);
 }
 
 /* Whoever leans on another ends before it. */
@@ -427,11 +441,13 @@ supervise_stop(void)
 	reload_give_up();
 	upgrade_give_up();
 	TAILQ_FOREACH(c, &parent.children, entry) {
-		if (c->restart != NULL)
+		/* Of auditd there is one to the end. */
+		if (c->restart != NULL && (c != parent.auditd ||
+		    !is_leant_on()))
 			evtimer_del(c->restart);
 		/* They never served: nothing of theirs can be lost. */
 		if (successor_waits())
-			child_kill(c);
+			child_dismiss(c);
 	}
 	/* Both finish in the same time, while there is an auditd. */
 	(void)successor_ends_other();

@@ -34,12 +34,15 @@ ms=$(journal | jq -s '[.[] | select(.tool_name == "slow")][0].response_ms')
 rows=$(awk -v ms="$ms" 'BEGIN { printf "%d", 200000 * 1500 / (ms < 1 ? 1 : ms) }')
 
 # SIGTERM while a call is in flight.
-curl -s -m 20 -o "$work/slow.json" -w '%{http_code}' -H "Authorization: Bearer $key" \
-    -H 'Content-Type: application/json' --data-binary \
-    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"slow\",\"arguments\":{\"count\":$rows}}}" \
-    "http://127.0.0.1:$port/mcp" >"$work/slow.status" &
-slow=$!
-sleep 0.4
+slow() {
+	curl -s -m 20 -o "$work/slow.json" -w '%{http_code}' -H "Authorization: Bearer $key" \
+	    -H 'Content-Type: application/json' --data-binary \
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"slow\",\"arguments\":{\"count\":$rows}}}" \
+	    "http://127.0.0.1:$port/mcp" >"$work/slow.status" &
+	slow=$!
+	sleep 0.4
+}
+slow
 old=$(child_pids)
 daemon_stop
 is 'SIGTERM: exit 0' 0 "$daemon_status"
@@ -52,9 +55,23 @@ for pid in $old; do process_gone "$pid" || left="$left $pid"; done
 is 'SIGTERM: no process is left' '' "$left"
 fails 'nobody listens any more' curl -s -m 2 "http://127.0.0.1:$port/health/live"
 
-# kill -9 of the parent.
+# … and auditd dies on the way.
 daemon_start || die 'the daemon starts again on the same port' ready
 ok 'the daemon starts again on the same port and journal'
+: >"$daemon_log"
+slow
+kill -TERM "$daemon"
+until_true 10 grep -q 'SIGTERM: stopping' "$daemon_log"
+kill -9 "$(child_pids auditd)"
+daemon_wait 25
+wait "$slow"
+is 'auditd dies while the daemon ends: the call in flight was answered' "200 $rows" \
+    "$(cat "$work/slow.status") $(jq -r '.result.structuredContent.rows[0].counted' "$work/slow.json" 2>&1)"
+is 'and recorded' 3 "$(journal_count '.tool_name == "slow" and .outcome == "ok"')"
+unlike 'nobody waits for an auditd that does not come' 'did not finish in time' "$(cat "$daemon_log")"
+
+# kill -9 of the parent.
+daemon_start || die 'the daemon starts again' ready
 old=$(child_pids)
 kill -9 "$daemon"
 wait "$daemon" 2>/dev/null

@@ -307,4 +307,21 @@ number 'no descriptor is left behind in the parent' "$(fds)" -le "$((fds_before 
     number 'and no memory to speak of' "$(rss)" -le "$((rss_before + 1024))"
 call "$key" order_lookup '{"order_id":1001}'
 like 'the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
+
+# ---- told to end in the middle of it
+
+write_conf "$(printf %s "$good" | sed 's,^\([[:space:]]*\)journal .*,&\n\1checkpoint every 50 records,')"
+ctl log verbose >/dev/null
+: >"$daemon_log"
+auditd=$(pids auditd)
+kill -STOP $auditd
+ctl reload >/dev/null 2>&1 &
+until_true 20 grep -q 'the journal changes hands' "$daemon_log"
+kill -TERM "$daemon"
+until_true 10 grep -q 'SIGTERM: stopping' "$daemon_log"
+kill -CONT $auditd
+daemon_wait 25
+is 'told to end while the journal changes hands: exit 0' 0 "$daemon_status"
+unlike 'nobody waits for an auditd that does not come' 'did not finish in time|was killed' "$(cat "$daemon_log")"
+like 'and the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
 done_testing
