@@ -224,7 +224,10 @@ auditd_stays(struct child_proc *c, const struct frame *f)
 	if (c->role != ROLE_AUDITD || !c->leaving || f->length != 0)
 		return -1;
 	c->leaving = 0;
-	return reload_auditd_stays() || upgrade_auditd_stays() ? 0 : -1;
+	/* Neither: the daemon ends, and nobody else is to have it. */
+	if (!reload_auditd_stays())
+		(void)upgrade_auditd_stays();
+	return 0;
 }
 
 int

@@ -34,6 +34,7 @@
 #define HAND_OVER_MS	5000	/* for auditd to end its group */
 #define SERVE_MS	10000
 #define KILL_MS		2000	/* its end is heard, or not waited for */
+#define BACK_MS		5000	/* ours are there again, or it is said */
 
 enum step {
 	STEP_NONE,
@@ -58,7 +59,7 @@ static struct channel *relay;		/* to its auditd */
 static int same_messages;		/* … speaks ours */
 static int rested;			/* our children were told to finish */
 static int auditd_back;			/* ours was started again */
-static int killed;			/* it was not ready in time */
+static int killed;			/* by us: what it said last counts for nothing */
 static int stop_wanted;
 static struct buffer why;
 
@@ -158,22 +159,23 @@ come_back(void)
 		refused();
 }
 
+static void	arm(uint32_t ms);
+
 static void
 failed(void)
 {
 	enum step at = step;
 
-	disarm();
 	close_link();
 	step = STEP_BACK;
+	/* Our auditd is about to end, or the timer ends it. */
 	if (at == STEP_HAND_OVER && parent.auditd->leaving)
-		return;		/* our auditd is about to end */
+		return;
+	arm(BACK_MS);
 	if (parent.auditd->pid <= 0)
 		parent.auditd->state = CHILD_GONE;
 	come_back();
 }
-
-static void	arm(uint32_t ms);
 
 /*
  * Its end is heard on the link.  It is no child of ours: from then on its
@@ -182,8 +184,26 @@ static void	arm(uint32_t ms);
 static void
 end_it(void)
 {
+	killed = 1;
 	if (pid > 0)
 		(void)kill(pid, SIGKILL);
+}
+
+/*
+ * Not all of ours have come back: those that finish have their own time, and
+ * what cannot be started (its executable may be another's by now) is tried
+ * again and again, as ever.  Nobody waits for that, and nothing is barred.
+ */
+static void
+not_back(void)
+{
+	if (rested) {
+		arm(BACK_MS);
+		return;
+	}
+	(void)buffer_add_cstr(&why, "not all processes serve again: they are "
+	    "tried again and again (see the log)\n");
+	refused();
 }
 
 static void
@@ -192,9 +212,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (step == STEP_HAND_OVER) {
+	if (step == STEP_HAND_OVER ||
+	    (step == STEP_BACK && parent.auditd->leaving)) {
 		log_warn("auditd does not hand the journal over: killed");
 		child_kill(parent.auditd);
+		return;
+	}
+	if (step == STEP_BACK) {
+		not_back();
 		return;
 	}
 	because("%s: was not ready in time\n", self);
@@ -203,7 +228,6 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		failed();
 		return;
 	}
-	killed = 1;
 	end_it();
 	arm(KILL_MS);
 }
@@ -252,6 +276,7 @@ upgrade_auditd_ended(void)
 		return 1;
 	case STEP_BACK:
 		if (!auditd_back) {
+			arm(BACK_MS);
 			come_back();
 			return 1;
 		}
@@ -270,6 +295,11 @@ upgrade_auditd_ended(void)
 int
 upgrade_auditd_stays(void)
 {
+	/* The other has failed meanwhile: all is as it was. */
+	if (step == STEP_BACK) {
+		come_back();
+		return 1;
+	}
 	if (step != STEP_HAND_OVER)
 		return 0;
 	because("%s\n", "the journal cannot be written: mend that first "
@@ -444,7 +474,8 @@ heard(const char *word, char *text)
 	} else if (strcmp(word, "deaf") == 0 && step > STEP_JOURNAL &&
 	    same_messages) {
 		parent.auditd->state = CHILD_STARTING;
-	} else if (strcmp(word, "serving") == 0 && step == STEP_SERVE) {
+	} else if (strcmp(word, "serving") == 0 && step == STEP_SERVE &&
+	    !killed) {
 		on_serving(log_safe(line, sizeof(line), said));
 	} else if (strcmp(word, "stop") == 0 && step > STEP_SERVE) {
 		supervise_stop();

@@ -109,6 +109,48 @@ daemon_stop
 is 'a daemon without auditd ends when it is told to' '' "$daemon"
 install_from "$programs"
 
+# ---- the new daemon ends when there is no way back for us, either
+
+# It takes long by its nature: in the plain build alone.
+if [ -z "${ASAN_OPTIONS:-}" ] && ! grep -q asan <<<"$programs"; then
+	begin hung
+	auditd=$(child_pids auditd)
+	kill -STOP "$auditd"
+	in_back
+	until_true 20 eval '[ "$(ps -o pid= --ppid "$(successor)" | wc -l)" = 4 ]'
+	# It is risen soon, and auditd told to hand over; or refused before that.
+	sleep 1
+	kill -9 "$(successor)"
+	wait "$asker"
+	is 'the new daemon ends while our auditd hangs over its hand-over: refused' 1 "$?"
+	like 'and said' '^'"$opt/pontifexd: ended before it served" "$(cat "$work/said")"
+	until_true 20 daemon_ready
+	isnt 'and there is another auditd' "$auditd" "$(child_pids auditd)"
+	is 'which records' '200 1001' "$(answers)"
+	daemon_stop
+	# The executables on disk are another version's, which ours are not.
+	begin stranded
+	next_version "$work/elsewhere" "$messages" "$others"
+	build=$work/elsewhere next_version "$work/strange" "$version" "$later"
+	install_from "$work/strange"
+	slow stranded 9
+	in_back
+	until_true 20 grep -q 'has other messages' "$daemon_log"
+	kill -9 "$(successor)"
+	until_true 20 eval '[ -z "$(successor)" ]'
+	slow_end stranded 9
+	is 'all that is in flight is answered' '200 9' "$(cat "$work/slow.stranded")"
+	wait "$asker"
+	is 'where ours cannot be started again, it is said' 1 "$?"
+	like 'how it is' 'not all processes serve again' "$(cat "$work/said")"
+	upgrade
+	is 'and the next upgrade is not barred' "0 $later 200 1001" "$upgrade_status $(serving | cut -d' ' -f1) $(answers)"
+	until_true 20 process_gone "$before"
+	like 'the trail is whole' '^audit verify: ok' "$(audit_verify | tail -n 1)"
+	daemon_stop
+	install_from "$programs"
+fi
+
 # ---- signals, keys and questions in the middle of it
 
 begin middle
