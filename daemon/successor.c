@@ -27,6 +27,7 @@
 #include "parent.h"
 
 #define LINES_MAX	1024	/* of what is inherited */
+#define WHY_MAX		(HANDOVER_WORD_MAX - 64)	/* bytes that fit a word */
 
 enum step {
 	STEP_NONE,		/* started like any daemon */
@@ -126,13 +127,13 @@ successor_take(const char *name, const char **value)
 static void
 on_exit_say_why(void)
 {
-	const char *text = NULL;
+	char text[WHY_MAX + 1];
 
 	if (step == STEP_NONE || step == STEP_SERVING || link_fd == -1)
 		return;
-	/* Its end first: the text may move with it. */
-	if (why.len > 0 && buffer_add_char(&why, '\0') == 0)
-		text = (const char *)why.data;
+	/* What did not fit is not in it: the first is what counts. */
+	(void)snprintf(text, sizeof(text), "%.*s", (int)why.len,
+	    why.len == 0 ? "" : (const char *)why.data);
 	(void)handover_say(link_fd, "refused", text);
 }
 
@@ -172,7 +173,7 @@ successor_open(void)
 		return -1;
 	}
 	step = STEP_RISING;
-	buffer_init(&why, HANDOVER_WORD_MAX - 64);
+	buffer_init(&why, WHY_MAX);
 	config_errors_to(&why);
 	log_copy_to(&why);
 	if (atexit(on_exit_say_why) != 0)
@@ -353,6 +354,20 @@ warn_lines(const struct buffer *b)
 	}
 }
 
+/* As many whole lines as fit. */
+static void
+say_what_was_found(void)
+{
+	const struct buffer *found = &rising->found;
+	size_t len = found->len;
+
+	if (len > WHY_MAX)
+		for (len = WHY_MAX; len > 0 && found->data[len - 1] != '\n';)
+			len--;
+	buffer_clear(&why);
+	(void)buffer_add(&why, found->data, len);
+}
+
 /* All are ready and have said what they found. */
 static void
 look(void)
@@ -361,8 +376,7 @@ look(void)
 	    !crew_is_checked(rising))
 		return;
 	if (rising->refused) {
-		buffer_clear(&why);
-		(void)buffer_add(&why, rising->found.data, rising->found.len);
+		say_what_was_found();
 		give_up();
 		return;
 	}

@@ -144,6 +144,11 @@ printf '%s\ntool broken {\n' "$good" >"$conf"
 changes_nothing 'a bad configuration' "^$conf:[0-9]+: "
 sed 's/FROM orders$/FROM nowhere/; s/FROM orders o/FROM nowhere o/' <<<"$good" >"$conf"
 changes_nothing 'a statement that the database refuses' "^$conf:[0-9]+: tool \"order_lookup\": source \"shop\": .*no such table: nowhere"
+sed 's/FROM orders$/FROM nowhere/; s/FROM orders o/FROM nowhere o/' <<<"$good" >"$conf"
+for i in {1..200}; do
+	printf 'tool t%d {\n\tdescription "d"\n\tscope "shop:order:read"\n\tsource shop\n\tsql "SELECT x FROM nowhere"\n}\n' "$i" >>"$conf"
+done
+changes_nothing 'more of them than there is room to tell' "^$conf:[0-9]+: tool \"order_lookup\": source \"shop\": .*no such table: nowhere"
 sed 's,journal "audit",journal "elsewhere",' <<<"$good" >"$conf"
 changes_nothing 'another journal' 'audit journal cannot change at an upgrade: restart the daemon'
 is 'which is not made' 1 "$([ -e "$dir/elsewhere" ] || echo 1)"
