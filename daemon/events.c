@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include <event2/event.h>
+
 #include "../common/compat.h"
 #include "../common/crypt.h"
 #include "../common/json.h"
@@ -18,6 +20,7 @@
 
 #define EVENTS_MAX	64
 #define EVENTS_KEPT	32	/* places that nobody can fill from outside */
+#define AGAIN_MS	5000	/* until what auditd refused is sent again */
 
 struct told {
 	uint64_t	number;		/* 0: free */
@@ -28,7 +31,7 @@ struct told {
 
 static struct told events[EVENTS_MAX];
 static uint64_t last_number;
-static int refused;		/* some are to be sent again */
+static struct event *again;	/* timer: some were refused */
 
 int
 events_have_room(void)
@@ -142,11 +145,33 @@ events_resend(void)
 {
 	uint64_t n;
 
-	refused = 0;
 	for (n = last_number >= EVENTS_MAX ? last_number - EVENTS_MAX + 1 : 1;
 	    n <= last_number; n++)
 		if (events[n % EVENTS_MAX].number == n)
 			transmit(&events[n % EVENTS_MAX]);
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	events_resend();
+}
+
+/* The journal may be good again before anything else happens. */
+static void
+send_again_later(void)
+{
+	static const struct timeval tv = {
+		AGAIN_MS / 1000, AGAIN_MS % 1000 * 1000
+	};
+
+	if (again == NULL)
+		again = evtimer_new(parent.base, on_again, NULL);
+	if (again != NULL && !evtimer_pending(again, NULL))
+		(void)evtimer_add(again, &tv);
 }
 
 int
@@ -165,9 +190,12 @@ events_acked(const struct frame *f)
 		if (f->type == MSG_AUDIT_ACK)
 			e->number = 0;
 		else
-			refused = 1;
+			send_again_later();
 	}
-	if (f->type == MSG_AUDIT_ACK && refused)
+	if (f->type == MSG_AUDIT_ACK && again != NULL &&
+	    evtimer_pending(again, NULL)) {
+		(void)evtimer_del(again);
 		events_resend();
+	}
 	return r.bad ? -1 : 0;
 }

@@ -69,11 +69,13 @@ said() { grep -q 'its segment was moved' "$daemon_log"; }
 until_true 10 said
 succeeds 'idle: a segment that is taken away is said at once' said
 like 'idle: status says so' 'audit_state failed' "$(ctl status -v)"
+ctl log brief >/dev/null
 back
 served
 until_true 10 served
 succeeds 'idle: and heals' served
 like 'idle: status, too' 'audit_state ok' "$(ctl status -v)"
+succeeds 'idle: what the parent saw meanwhile is recorded, though nothing else happens' until_true 10 journal_has '.event == "log_level"'
 verifies idle
 
 begin idlestop '' 'on failure stop'
