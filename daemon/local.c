@@ -30,8 +30,8 @@ is_alive(const struct sockaddr_un *sun)
 	    0)) == -1)
 		return -1;
 	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
-	/* Its queue may be full. */
-	rc = rc == 0 || errno == EAGAIN;
+	/* One whose queue is full, or that we may not ask, is alive, too. */
+	rc = rc == 0 || (errno != ECONNREFUSED && errno != ENOENT);
 	close(fd);
 	return rc;
 }

@@ -144,6 +144,21 @@ is 'the control socket still answers' 0 "$?"
 like 'log verbose is taken' '' "$(ctl log verbose 2>&1)"
 succeeds 'log brief is taken' "$build/pontifexctl" -s "$dir/run/control.sock" log brief
 fails 'a control socket that is not there' "$build/pontifexctl" -s "$dir/nosuch.sock" status
+# Its neighbour is of another port, and so busy that nobody gets in.
+sed "s/port $port/port $(free_port)/; s,control socket .*,control socket \"$work/busy.sock\"," "$conf" >"$elsewhere/broken/pontifex.conf"
+python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(0); held = []
+while True:
+    c = socket.socket(socket.AF_UNIX); c.setblocking(False)
+    try: c.connect(sys.argv[1]); held.append(c)
+    except BlockingIOError: break
+open(sys.argv[2], "w"); time.sleep(60)' "$work/busy.sock" "$work/busy" &
+started+=($!)
+until_true 10 test -e "$work/busy"
+said=$(timeout 20 "$build/pontifexd" -d -f "$elsewhere/broken/pontifex.conf" 2>&1 </dev/null)
+is 'a control socket whose owner is busy: no start' 1 "$?"
+like 'and no waiting' 'control socket .*: Address already in use' "$said"
+is 'and it is still there' 1 "$([ -S "$work/busy.sock" ] && echo 1)"
 daemon_stop
 is 'audit verify after all this' 0 "$("$build/pontifexctl" audit verify -j "$dir/audit" >/dev/null 2>&1; echo $?)"
 done_testing
