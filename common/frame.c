@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include <event2/event.h>
@@ -19,11 +19,13 @@
 #include "frame.h"
 #include "log.h"
 #include "message.h"
+#include "proc.h"
 
 #define HEADER_LEN	(sizeof(struct frame_header))
 #define READ_CHUNK	(64U << 10)	/* bytes asked for at once */
 #define KEEP_MAX	(1U << 20)	/* an idle buffer over this is freed */
 #define FDS_MAX		8		/* descriptors that wait for their frame */
+#define SEND_FD_MS	5000		/* for a descriptor to leave */
 #define NAME_MAX_	48
 
 struct channel {
@@ -45,7 +47,6 @@ struct channel {
 	struct buffer		 out;
 	size_t			 out_at;	/* bytes of out already sent */
 	size_t			 begun;		/* where the open frame starts */
-	int			 building;
 	int			 dirty;
 	int			 paused;
 	int			 was_full;
@@ -264,7 +265,6 @@ channel_begin(struct channel *ch, uint16_t type, uint64_t id)
 		ch->out_at = 0;
 	}
 	ch->begun = ch->out.len;
-	ch->building = 1;
 	put_fixed(&ch->out, &h, sizeof(h));
 	return &ch->out;
 }
@@ -275,7 +275,6 @@ channel_commit(struct channel *ch)
 	size_t length;
 	uint32_t field;
 
-	ch->building = 0;
 	if (ch->out.bad || ch->out.len - ch->begun - HEADER_LEN >
 	    FRAME_PAYLOAD_MAX) {
 		ch->out.bad = 0;
@@ -381,28 +380,58 @@ channels_flush(void)
 	bury();
 }
 
+static int
+wait_writable(int sock, uint64_t until)
+{
+	struct pollfd p = { .fd = sock, .events = POLLOUT };
+	uint64_t now;
+	int rc = -1;
+
+	/* A signal is no reason to cut anybody off. */
+	while (rc == -1 && (now = now_ms()) < until)
+		if ((rc = poll(&p, 1, (int)(until - now))) == -1 &&
+		    errno != EINTR)
+			return 0;
+	return rc > 0;
+}
+
+/* The frame is short: the socket takes it whole, or not at all. */
+static int
+flush_with_fd(struct channel *ch, uint16_t type, uint64_t id,
+    const void *payload, size_t length, int fd)
+{
+	uint64_t until = now_ms() + SEND_FD_MS;
+
+	do {
+		if (flush(ch) == -1)
+			return -1;
+		if (queued(ch) > 0)
+			continue;
+		if (frame_transmit(ch->fd, type, id, payload, length, fd) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			return -1;
+	} while (wait_writable(ch->fd, until));
+	return -1;
+}
+
 int
 channel_send_fd(struct channel *ch, uint16_t type, uint64_t id,
     const void *payload, size_t length, int fd)
 {
-	static const struct timeval patience = { 5, 0 };
-
+	if (ch->dead || ch->cut)
+		return -1;
 	/*
 	 * Everything queued leaves first, so that the descriptor rides on its
 	 * own frame.  Only the parent does this; a child that does not read
-	 * its orders costs it five seconds, once, and is cut off.
+	 * its orders, or reads them slowly, costs it SEND_FD_MS, once, and is
+	 * cut off.
 	 */
-	if (ch->dead || ch->cut || setsockopt(ch->fd, SOL_SOCKET, SO_SNDTIMEO,
-	    &patience, sizeof(patience)) == -1 || fcntl(ch->fd, F_SETFL,
-	    fcntl(ch->fd, F_GETFL) & ~O_NONBLOCK) == -1)
-		return -1;
-	if (flush(ch) == -1 || queued(ch) > 0 ||
-	    frame_transmit(ch->fd, type, id, payload, length, fd) == -1) {
+	if (flush_with_fd(ch, type, id, payload, length, fd) == -1) {
 		ch->cut = 1;
 		mark_dirty(ch);
 		return -1;
 	}
-	(void)evutil_make_socket_nonblocking(ch->fd);
 	close(fd);
 	return 0;
 }

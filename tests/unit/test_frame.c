@@ -8,7 +8,9 @@
 
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include <event2/event.h>
@@ -456,6 +459,36 @@ a_flag_without_a_descriptor_is_malformed(void **state)
 	close(fd);
 }
 
+/* It takes a little every now and then: as a whole it has its time, too. */
+static void
+who_reads_slowly_does_not_hold_the_sender_of_a_descriptor(void **state)
+{
+	static const struct timespec pause = { 0, 200000000 };
+	static unsigned char block[1 << 20];
+	char some[32768];
+	struct end e;
+	int fd = victim(&e, 0), i;
+	pid_t reader;
+
+	(void)state;
+	for (i = 0; i < 8; i++)
+		assert_int_equal(channel_send(e.ch, MSG_CALL, 1, block,
+		    sizeof(block)), 0);
+	if ((reader = fork()) == 0) {
+		for (i = 0; i < 1000 && recv(fd, some, sizeof(some), 0) !=
+		    0; i++)
+			(void)nanosleep(&pause, NULL);
+		_exit(0);
+	}
+	assert_int_not_equal(reader, -1);
+	assert_int_equal(channel_send_fd(e.ch, MSG_PEER, 2, "ab", 2, 0), -1);
+	turn();
+	assert_int_equal(e.closed, 1);
+	(void)kill(reader, SIGKILL);
+	assert_int_equal(waitpid(reader, NULL, 0), reader);
+	close(fd);
+}
+
 static int
 setup(void **state)
 {
@@ -492,6 +525,8 @@ main(void)
 		cmocka_unit_test(a_descriptor_arrives_with_its_frame_where_it_may),
 		cmocka_unit_test(descriptors_that_may_not_come_are_not_kept),
 		cmocka_unit_test(a_flag_without_a_descriptor_is_malformed),
+		cmocka_unit_test(
+		    who_reads_slowly_does_not_hold_the_sender_of_a_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
