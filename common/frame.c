@@ -40,6 +40,7 @@ struct channel {
 	char			 name[NAME_MAX_];
 	int			 accept_fds;
 	size_t			 max;		/* bytes of payload it takes */
+	size_t			 water;		/* bytes queued: it is full */
 	int			 fds[FDS_MAX];
 	size_t			 nfds;
 	struct buffer		 in;
@@ -93,6 +94,7 @@ channel_new(struct event_base *base, int fd, const char *name, int accept_fds,
 	ch->accept_fds = accept_fds;
 	strlcpy(ch->name, name, sizeof(ch->name));
 	ch->max = FRAME_PAYLOAD_MAX;
+	ch->water = CHANNEL_HIGH_WATER;
 	buffer_init(&ch->in, HEADER_LEN + FRAME_PAYLOAD_MAX + READ_CHUNK);
 	buffer_init(&ch->out, CHANNEL_QUEUE_MAX + HEADER_LEN +
 	    FRAME_PAYLOAD_MAX);
@@ -201,7 +203,13 @@ channel_name(const struct channel *ch)
 int
 channel_full(const struct channel *ch)
 {
-	return ch->dead || queued(ch) > CHANNEL_HIGH_WATER;
+	return ch->dead || queued(ch) > ch->water;
+}
+
+void
+channel_water(struct channel *ch, size_t bytes)
+{
+	ch->water = bytes;
 }
 
 void
@@ -286,7 +294,7 @@ channel_commit(struct channel *ch)
 	field = (uint32_t)length;
 	memcpy(ch->out.data + ch->begun +
 	    offsetof(struct frame_header, length), &field, sizeof(field));
-	if (queued(ch) > CHANNEL_HIGH_WATER)
+	if (queued(ch) > ch->water)
 		ch->was_full = 1;
 	mark_dirty(ch);
 	return 0;
@@ -337,7 +345,7 @@ flush(struct channel *ch)
 static void
 after_flush(struct channel *ch)
 {
-	if (ch->was_full && queued(ch) < CHANNEL_HIGH_WATER / 2) {
+	if (ch->was_full && queued(ch) < ch->water / 2) {
 		ch->was_full = 0;
 		if (ch->ops->drained != NULL) {
 			ch->busy++;

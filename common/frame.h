@@ -22,7 +22,8 @@
 
 /* Bytes of payload in one frame: the largest body or result, and its envelope. */
 #define FRAME_PAYLOAD_MAX	(4U << 20)
-/* Bytes that may wait to be sent to one peer; beyond it channel_full(). */
+/* Bytes that may wait to be sent to one peer; beyond it channel_full(),
+ * unless channel_water() says another number. */
 #define CHANNEL_HIGH_WATER	(8U << 20)
 /* Bytes that are the end: a peer that lets so much pile up is cut off. */
 #define CHANNEL_QUEUE_MAX	(32U << 20)
@@ -95,6 +96,7 @@ int	 channel_send_fd(struct channel *, uint16_t type, uint64_t id,
 	    const void *payload, size_t length, int fd);
 /* Whether the sender should stop producing for this peer. */
 int	 channel_full(const struct channel *);
+void	 channel_water(struct channel *, size_t bytes);
 /* The peer may send so many bytes of payload in a frame, no more. */
 void	 channel_bound(struct channel *, size_t max);
 /* Stop and start reading: back-pressure towards the peer. */

@@ -29,6 +29,7 @@
 #define OTHERS_MAX	24	/* of them who are not root: root finds a place */
 #define IDLE_MS		5000	/* from its connection to its question, and
 				 * from its answer to the next or its end */
+#define UNREAD_MAX	(64 * 1024)	/* bytes of answers, and one more answer */
 #define SAY_MS		1000	/* between two lines about refused clients */
 #define REFUSED_TOLD	16	/* questions that are told one by one … */
 #define REFUSED_MS	10000	/* … of so long; the rest is a number */
@@ -106,11 +107,24 @@ wait_for(struct client *cl)
 	(void)evtimer_add(cl->idle, &tv);
 }
 
+/* The next question is read when there is room for its answer. */
 static void
 answered(struct client *cl)
 {
-	channel_resume(cl->channel);
+	if (!channel_full(cl->channel))
+		channel_resume(cl->channel);
 	wait_for(cl);
+}
+
+static void
+on_client_drained(struct channel *ch, void *arg)
+{
+	struct client *cl = client_of(ch);
+
+	(void)arg;
+	/* One whose question is open is answered first. */
+	if (cl != NULL && evtimer_pending(cl->idle, NULL))
+		answered(cl);
 }
 
 static void
@@ -418,7 +432,8 @@ static void
 on_accept(evutil_socket_t sock, short what, void *arg)
 {
 	static const struct channel_ops ops = {
-		.frame = on_client_frame, .closed = on_client_closed
+		.frame = on_client_frame, .closed = on_client_closed,
+		.drained = on_client_drained
 	};
 	struct client *cl;
 	uid_t uid;
@@ -442,6 +457,7 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 	cl->trusted = uid == 0 || uid == geteuid();
 	wait_for(cl);
 	channel_bound(cl->channel, CREDENTIAL_MAX);
+	channel_water(cl->channel, UNREAD_MAX);
 	/* A token may pass here. */
 	channel_secret(cl->channel);
 }

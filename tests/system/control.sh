@@ -216,6 +216,8 @@ is 'who asks all the time takes no answer from another' 5 "$(for _ in 1 2 3 4 5;
 wait "$asking"
 is 'a hundred questions at once are answered one by one' 100 "$(hostile 'many questions')"
 is 'who asks and does not read is cut off' cut "$(hostile unread)"
+[ -n "${ASAN_OPTIONS:-}" ] || grep -q asan <<<"$build" ||
+    number 'and little was kept for it (kB)' "$(awk '/^VmHWM/ { print $2 }' "/proc/$daemon/status")" -le 16384
 answered() { ctl status -j | jq -e '.metrics.pontifexd_build_info'; }
 succeeds 'and root is answered' answered
 hostile crowd 8 >"$work/crowd" &
