@@ -138,6 +138,7 @@ getopt_again(void)
 int
 watch_open(const char *path)
 {
+	static int watched = -1;	/* one folder at a time */
 	struct kevent change;
 	char dir[PATH_MAX];
 	int kq, fd;
@@ -159,6 +160,10 @@ watch_open(const char *path)
 		close(fd);
 		return -1;
 	}
+	/* The end of the queue that watched it did not end that. */
+	if (watched != -1)
+		close(watched);
+	watched = fd;
 	return kq;
 }
 

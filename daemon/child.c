@@ -279,7 +279,7 @@ is_expected(const struct child_proc *c, int status)
 }
 
 static void
-say_how_it_ended(const struct child_proc *c, int status)
+say_how_it_ended(const struct child_proc *c, int status, int expected)
 {
 	if (c->dismissed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		return;
@@ -292,7 +292,7 @@ say_how_it_ended(const struct child_proc *c, int status)
 	else if (WEXITSTATUS(status) == 127)
 		log_warn("%s: %s/%s cannot be executed", c->name,
 		    parent.libexec, role_name(c->role));
-	else if (!is_expected(c, status))
+	else if (!expected)
 		log_warn("%s (pid %d) exited with %d", c->name, (int)c->pid,
 		    WEXITSTATUS(status));
 }
@@ -305,14 +305,18 @@ child_ended(struct child_proc *c, int status)
 	/* Nobody knows what it wrote last; one that was let go told it. */
 	if (c->role == ROLE_HANDLER && !expected)
 		generations_advance();
-	/* What it said last may still wait in the socket: a violation. */
+	/*
+	 * What it said last may still wait in the socket: a violation.  Its
+	 * number may be another's by now: nobody is to send that a signal.
+	 */
+	c->state = CHILD_STOPPING;
 	if (c->control != NULL)
 		channel_drain(c->control);
 	if (c->control != NULL) {
 		channel_close(c->control);
 		c->control = NULL;
 	}
-	say_how_it_ended(c, status);
+	say_how_it_ended(c, status, expected);
 	if (!parent.stopping && !expected)
 		event_tell("crash", "{\"role\":\"%s\",\"index\":%u,"
 		    "\"pid\":%d,\"%s\":%d}", role_name(c->role), c->index,

@@ -206,11 +206,15 @@ stayed_too_long(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* None of them is started anew. */
+	crew->ending = 1;
 	TAILQ_FOREACH(c, &parent.children, entry) {
-		if (c->crew != crew || c->pid <= 0)
+		if (c->crew != crew)
 			continue;
-		log_warn("%s of the configuration before did not finish in "
-		    "%d s: killed", c->name, CREW_STAY_MS / 1000);
+		if (c->pid > 0)
+			log_warn("%s of the configuration before did not "
+			    "finish in %d s: killed", c->name,
+			    CREW_STAY_MS / 1000);
 		child_stop(c);
 		child_kill(c);
 	}

@@ -490,8 +490,10 @@ supervise_verbose(int verbose)
 
 	parent.verbose = verbose;
 	log_verbose(verbose);
+	/* One that is starting was told the level that was. */
 	TAILQ_FOREACH(c, &parent.children, entry)
-		if (c->state == CHILD_READY && c->control != NULL)
+		if ((c->state == CHILD_READY || c->state == CHILD_STARTING) &&
+		    c->control != NULL)
 			(void)channel_send(c->control, MSG_VERBOSE, 0, &flag,
 			    sizeof(flag));
 	log_info("log level: %s", verbose ? "verbose" : "brief");
