@@ -460,6 +460,9 @@ pepper_make(const char *path)
 int
 keyfile_pepper(const char *keyfile, int create, uint8_t pepper[KEY_LEN])
 {
+	/* A pipe in its place is not waited for. */
+	static const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
+	    O_NONBLOCK;
 	char path[PATH_LEN_MAX + 16];
 	struct stat st;
 	int fd, rc = -1;
@@ -469,9 +472,9 @@ keyfile_pepper(const char *keyfile, int create, uint8_t pepper[KEY_LEN])
 		log_warn("pepper of %s: path too long", keyfile);
 		return -1;
 	}
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = open(path, flags);
 	if (fd == -1 && errno == ENOENT && create && pepper_make(path) == 0)
-		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		fd = open(path, flags);
 	if (fd == -1) {
 		log_errno("pepper %s", path);
 		return -1;

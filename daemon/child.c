@@ -162,7 +162,8 @@ on_child_closed(struct channel *ch, void *arg)
 	 * It ended, or it does not keep the rules: either way SIGCHLD is to
 	 * follow, and a process without orders must not stay.
 	 */
-	if (c->pid > 0 && c->state != CHILD_STOPPING && !c->leaving)
+	if (c->pid > 0 && !c->ended && c->state != CHILD_STOPPING &&
+	    !c->leaving)
 		(void)kill(c->pid, SIGKILL);
 }
 
@@ -181,7 +182,7 @@ child_spawn(struct child_proc *c)
 	c->instance = child_instance();
 	c->started_ms = now_ms();
 	c->state = CHILD_STARTING;
-	c->was_ready = c->checked = 0;
+	c->was_ready = c->checked = c->ended = 0;
 	c->violations_now = 0;
 	if (channel_pair(sv) == -1) {
 		log_errno("cannot start %s", c->name);
@@ -309,7 +310,7 @@ child_ended(struct child_proc *c, int status)
 	 * What it said last may still wait in the socket: a violation.  Its
 	 * number may be another's by now: nobody is to send that a signal.
 	 */
-	c->state = CHILD_STOPPING;
+	c->ended = 1;
 	if (c->control != NULL)
 		channel_drain(c->control);
 	if (c->control != NULL) {

@@ -48,6 +48,7 @@ struct child_proc {
 					 * auditd: to let the journal go */
 	int		 has_left;	/* … it accepts nothing more */
 	int		 dismissed;	/* it was killed, having served nobody */
+	int		 ended;		/* … or not, and its last words are read */
 	int		 checked;	/* a handler: it has said what it found */
 	int		 answered;	/* the status question that is open */
 	uint64_t	 restarts;	/* in its life as a child of ours */

@@ -160,6 +160,12 @@ supervise_is_ready(void)
 static void
 child_ready(struct child_proc *c)
 {
+	/* Told to end while it started: what it has to report keeps it. */
+	if (c->state == CHILD_STOPPING && !c->ended && !c->dismissed &&
+	    !c->was_ready) {
+		c->was_ready = 1;
+		wiring_ready(c);
+	}
 	if (c->state != CHILD_STARTING)
 		return;
 	c->state = CHILD_READY;
