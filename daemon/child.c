@@ -183,7 +183,7 @@ child_spawn(struct child_proc *c)
 	c->started_ms = now_ms();
 	c->state = CHILD_STARTING;
 	c->was_ready = c->checked = c->ended = 0;
-	c->violations_now = 0;
+	c->violations_now = c->partings = 0;
 	if (channel_pair(sv) == -1) {
 		log_errno("cannot start %s", c->name);
 		c->state = CHILD_GONE;

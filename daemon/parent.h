@@ -54,6 +54,7 @@ struct child_proc {
 	uint64_t	 restarts;	/* in its life as a child of ours */
 	uint64_t	 violations;	/* calls that its sandbox refused */
 	unsigned int	 violations_now; /* … of this process */
+	unsigned int	 partings;	/* its words on peers, not judged yet */
 	int		 stats_due;	/* it was asked and has not answered */
 	struct stat_set	 stats;		/* what it said last */
 	uint64_t	 renewed_ms[CREDENTIALS_MAX];	/* its secrets */

@@ -23,6 +23,7 @@
 
 #define PARTING_MS	50	/* for the death of a peer to be noticed */
 #define KILL_MS		2000	/* after SHUTDOWN_MS, for those who are left */
+#define PARTINGS_MAX	(HANDLERS_MAX + 2)	/* of one process: all its peers */
 #define VIOLATIONS_MAX	4	/* of one process, that are believed */
 
 struct parent parent = {
@@ -76,6 +77,8 @@ parting_due(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	free(p);
+	if (c != NULL && c->partings > 0)
+		c->partings--;
 	/* By now the death of either would have been noticed. */
 	if (c == NULL || peer == NULL || parent.stopping)
 		return;
@@ -100,7 +103,7 @@ parting_wait(struct parting *p)
  * until one is new: the one that was found wanting.
  */
 static int
-peer_gone(const struct child_proc *c, const struct frame *f)
+peer_gone(struct child_proc *c, const struct frame *f)
 {
 	const struct child_proc *peer;
 	struct parting *p;
@@ -120,10 +123,11 @@ peer_gone(const struct child_proc *c, const struct frame *f)
 	/* Its successor may be up by the time that the child says so. */
 	if (peer->instance != m.instance ||
 	    peer->state != CHILD_READY || c->state != CHILD_READY ||
-	    (p = malloc(sizeof(*p))) == NULL)
+	    c->partings >= PARTINGS_MAX || (p = malloc(sizeof(*p))) == NULL)
 		return 0;
 	p->child = c->instance;
 	p->peer = peer->instance;
+	c->partings++;
 	parting_wait(p);
 	return 0;
 }
